@@ -1,0 +1,156 @@
+/**
+ * The lines between Tiller and a trainer, as zod types. `PROTOCOL.md` tells the same in words.
+ * Unknown keys are dropped, unknown events are ignored: a newer trainer still works.
+ */
+import { z } from 'zod';
+
+export const PROTOCOL_VERSION = 1;
+
+/** A number that may be NaN or infinite, which JSON writes as a string. */
+const number = z.union([
+  z.number(),
+  z.enum(['NaN', 'Infinity', '-Infinity']).transform((word) => Number(word)),
+]);
+const count = z.number().int().nonnegative();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const hello = z.object({
+  event: z.literal('hello'),
+  protocol: z.number().int(),
+  trainer: z.string(),
+  version: z.string(),
+  device: z.string(),
+  fingerprint: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  knows: z.array(z.string()).default([]),
+  parameters: count.optional(),
+});
+
+const step = z.object({
+  event: z.literal('step'),
+  step: count,
+  epoch: count,
+  loss: number,
+  lr: number.optional(),
+  grad_norm: number.optional(),
+  seen: count.optional(),
+  ms: number.optional(),
+  items_hash: z.string().optional(),
+});
+
+const validation = z.object({
+  event: z.literal('validation'),
+  step: count,
+  epoch: count,
+  loss: number,
+  bins: z.array(z.object({ timestep: count, loss: number })).default([]),
+  items: count.optional(),
+  weights: z.enum(['raw', 'ema']).default('raw'),
+});
+
+const checkpoint = z.object({
+  event: z.literal('checkpoint'),
+  step: count,
+  epoch: count,
+  path: z.string(),
+  sha256,
+  bytes: count,
+  kind: z.enum(['rolling', 'epoch', 'requested']),
+});
+
+const sample = z.object({
+  event: z.literal('sample'),
+  step: count,
+  epoch: count,
+  prompt: count,
+  seed: z.number().int(),
+  sampler: z.string(),
+  sampling_steps: count,
+  guidance: number,
+  width: count,
+  height: count,
+  weights: z.enum(['raw', 'ema']).default('raw'),
+  file: z.string(),
+  sha256,
+  request: z.string().optional(),
+});
+
+const progress = z.object({
+  event: z.literal('progress'),
+  phase: z.string(),
+  done: z.number(),
+  total: z.number(),
+});
+
+const warning = z.object({
+  event: z.literal('warning'),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+
+const error = z.object({
+  event: z.literal('error'),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+
+const acknowledged = z.object({ event: z.literal('acknowledged'), request: z.string() });
+
+const done = z.object({
+  event: z.literal('done'),
+  reason: z.enum(['finished', 'stopped', 'orphaned']).default('finished'),
+  step: count.optional(),
+  checkpoint: z.string().optional(),
+});
+
+export const trainerEvent = z.discriminatedUnion('event', [
+  hello,
+  step,
+  validation,
+  checkpoint,
+  sample,
+  progress,
+  warning,
+  error,
+  acknowledged,
+  done,
+]);
+
+export type TrainerEvent = z.infer<typeof trainerEvent>;
+export type EventOf<Name extends TrainerEvent['event']> = Extract<TrainerEvent, { event: Name }>;
+
+export const trainerCommand = z.discriminatedUnion('command', [
+  z.object({ command: z.literal('save'), request: z.string().optional() }),
+  z.object({ command: z.literal('stop'), request: z.string().optional() }),
+  z.object({
+    command: z.literal('sample'),
+    request: z.string().optional(),
+    prompts: z.array(count).optional(),
+  }),
+  z.object({ command: z.literal('set'), lr_factor: z.number().positive() }),
+]);
+
+export type TrainerCommand = z.infer<typeof trainerCommand>;
+
+/** What `job.json` holds. Paths are absolute. */
+export interface Job {
+  protocol: typeof PROTOCOL_VERSION;
+  run: string;
+  stage: 'train' | 'evaluate';
+  epoch: number;
+  first_step: number;
+  last_step: number;
+  folder: string;
+  resume: string | null;
+  fingerprint: { recipe: string; data: string; base: string };
+  seed: number;
+  device: string;
+  threads: number;
+  recipe: unknown;
+  data: { manifest: string } | null;
+  orphan: { follow_file: string; after_seconds: number };
+}
+
+/** sysexits(3), as the protocol uses them. */
+export const EXIT = { ok: 0, badRecipe: 64, badData: 65, bug: 70, disk: 73, tryAgain: 75 } as const;
