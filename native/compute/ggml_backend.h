@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 #include "ggml.h"
 
