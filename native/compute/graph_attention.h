@@ -28,18 +28,18 @@ class AttentionNodes {
   AttentionNodes(const Nodes& nodes, Tensor q, Tensor k, Tensor v, int heads, Tensor mask = nullptr)
       : n(nodes), c(nodes.context()), heads_(heads), q_(split(q)), k_(split(k)), v_(split(v)) {
     scale_ = 1.0f / std::sqrt(static_cast<float>(q_->ne[0]));
-    p_ = ggml_soft_max_ext(c, ggml_mul_mat(c, k_, q_), mask, scale_, 0.0f);  // (1) (2)
+    p_ = ggml_soft_max_ext(c, n.matmul(k_, q_), mask, scale_, 0.0f);  // (1) (2)
   }
 
-  Tensor forward() const { return merge(ggml_mul_mat(c, n.transpose(v_), p_)); }  // (3)
+  Tensor forward() const { return merge(n.matmul(n.transpose(v_), p_)); }  // (3)
 
   AttentionGrads backward(Tensor grad_o) const {
     Tensor go = split(grad_o);
-    Tensor gv = ggml_mul_mat(c, n.transpose(go), n.transpose(p_));                // (4)
-    Tensor gp = ggml_mul_mat(c, v_, go);                                          // (5)
+    Tensor gv = n.matmul(n.transpose(go), n.transpose(p_));                // (4)
+    Tensor gp = n.matmul(v_, go);                                          // (5)
     Tensor gs = ggml_soft_max_ext_back(c, gp, p_, scale_, 0.0f);                  // (6)
-    Tensor gq = ggml_mul_mat(c, n.transpose(k_), gs);                             // (7)
-    Tensor gk = ggml_mul_mat(c, n.transpose(q_), n.transpose(gs));                // (8)
+    Tensor gq = n.matmul(n.transpose(k_), gs);                             // (7)
+    Tensor gk = n.matmul(n.transpose(q_), n.transpose(gs));                // (8)
     return {merge(gq), merge(gk), merge(gv)};
   }
 

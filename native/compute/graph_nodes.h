@@ -57,26 +57,34 @@ class Nodes {
     return ggml_reshape_1d(c, ggml_sum_rows(c, transpose(as_2d(x))), x->ne[0]);
   }
 
+  // out[m, p] = sum_k a[k, m] * b[k, p].   a [K, M]  b [K, P]. Gradients leave the range of F16.
+  Tensor matmul(Tensor a, Tensor b) const {
+    Tensor product = ggml_mul_mat(c, a, b);
+    ggml_prec_set_acc(product, GGML_PREC_F32);
+    ggml_prec_set_src(product, GGML_PREC_F32, 1);
+    return product;
+  }
+
   // out[i, j] = sum_p a[i, p] * b[j, p].   a [I, P]  b [J, P]   (Metal lacks OUT_PROD)
   Tensor outer(Tensor a, Tensor b) const {
     Tensor product = ggml_out_prod(c, a, b);
-    return backend_->supports(product) ? product : ggml_mul_mat(c, transpose(a), transpose(b));
+    return backend_->supports(product) ? product : matmul(transpose(a), transpose(b));
   }
 
   // ---- linear: y = W x + b.   W [K, M]  x [K, ...]  y [M, ...] -------------------------------
 
   Tensor linear(Tensor w, Tensor b, Tensor x) const {
-    Tensor y = ggml_mul_mat(c, w, x);
+    Tensor y = matmul(w, x);
     return b ? ggml_add(c, y, b) : y;
   }
-  Tensor linear_grad_x(Tensor w, Tensor g) const { return ggml_mul_mat(c, transpose(w), g); }
+  Tensor linear_grad_x(Tensor w, Tensor g) const { return matmul(transpose(w), g); }
   Tensor linear_grad_w(Tensor x, Tensor g) const { return outer(as_2d(x), as_2d(g)); }
 
   // ---- convolution.   x planes  W [KW, KH, IC, OC]  y, g tokens [OC, W'*H', N] ----------------
 
   Tensor conv(Tensor w, Tensor x, int stride, int pad) const {
     Tensor columns = ggml_im2col(c, w, x, stride, stride, pad, pad, 1, 1, true, GGML_TYPE_F32);
-    Tensor y = ggml_mul_mat(c, kernel_rows(w), as_2d(columns));
+    Tensor y = matmul(kernel_rows(w), as_2d(columns));
     return ggml_reshape_3d(c, y, w->ne[3], columns->ne[1] * columns->ne[2], columns->ne[3]);
   }
   Tensor conv_grad_w(Tensor w, Tensor x, Tensor g, int stride, int pad) const {
