@@ -93,6 +93,7 @@ const error = z.object({
   code: z.string(),
   message: z.string(),
   hint: z.string().optional(),
+  exit: z.number().int().optional(),
 });
 
 const acknowledged = z.object({ event: z.literal('acknowledged'), request: z.string() });
