@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { DataItem, Manifest, ManifestItem } from './types.ts';
+
+export const MANIFEST = 'manifest.json';
+export const PIXELS = 'pixels.u8';
+
+/** The set's name is the hash of all that training sees of it: pixels, keys, captions, split. */
+export function makeManifest(
+  items: readonly DataItem[],
+  side: number,
+  pixelsHash: string,
+): Manifest {
+  const split = (name: DataItem['split']): ManifestItem[] =>
+    items
+      .filter((item) => item.split === name)
+      .map(({ position, key, captions }) => ({ index: position, key, captions }));
+  const content: Omit<Manifest, 'hash'> = {
+    version: 1,
+    width: side,
+    height: side,
+    channels: 3,
+    pixels: PIXELS,
+    pixels_sha256: pixelsHash,
+    train: split('train'),
+    validation: split('validation'),
+  };
+  return { ...content, hash: hashOf(content) };
+}
+
+const hashOf = (content: Omit<Manifest, 'hash'>): string =>
+  createHash('sha256').update(JSON.stringify(content)).digest('hex');
+
+/** Whether a prepared set is there and byte for byte what its name says. */
+export async function isIntact(folder: string, hash: string): Promise<boolean> {
+  try {
+    const written = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+    const { hash: named, ...content } = written;
+    if (named !== hash || hashOf(content) !== hash) return false;
+    return (await fileHash(join(folder, PIXELS))) === written.pixels_sha256;
+  } catch (error) {
+    // Absent or not JSON: made anew. Anything else (a failing disk) is for the caller.
+    if (error instanceof SyntaxError || isAbsent(error)) return false;
+    throw error;
+  }
+}
+
+const isAbsent = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+async function fileHash(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}

@@ -1,0 +1,42 @@
+/** Takes what people asked for to the trainer, and notes when it was done. */
+import { deliverRequest, finishRequest, pendingDeliveries, type RequestRow } from '../../db/requests.ts';
+import type { TrainerCommand, TrainerEvent } from '../../native/protocol.ts';
+import type { Deps } from '../deps.ts';
+import type { Following } from './follow.ts';
+import { sendCommand } from './trainer-process.ts';
+
+/** Requests that a trainer must hear of now. A pause or stop after the epoch needs no word to it. */
+export function deliverRequests({ db, log }: Deps, { run, launch }: Following): void {
+  for (const request of pendingDeliveries(db, run.id)) {
+    const command = commandFor(request);
+    if (command === undefined) continue;
+    if (sendCommand(launch.folder, command)) deliverRequest(db, request.id);
+    else log.info({ run: run.id, request: request.id }, 'the trainer is gone: the request waits');
+  }
+}
+
+function commandFor({ id, verb, arguments: text }: RequestRow): TrainerCommand | undefined {
+  const { after } = JSON.parse(text) as { after?: string };
+  if (verb === 'save') return { command: 'save', request: id };
+  if (verb === 'sample') return { command: 'sample', request: id };
+  if ((verb === 'pause' || verb === 'stop') && after === 'step') return { command: 'stop', request: id };
+  return undefined;
+}
+
+/** A save is done with its checkpoint; a sampling with the first step after its last picture. */
+export function finishDelivered(
+  { db }: Deps,
+  { run }: Following,
+  events: readonly TrainerEvent[],
+): void {
+  if (!events.some(({ event }) => event === 'checkpoint' || event === 'step' || event === 'done')) return;
+  const open = openRequests(db, run.id);
+  if (open.length === 0) return;
+  for (const { id, verb } of open) {
+    const sampled = events.findLastIndex((event) => event.event === 'sample' && event.request === id);
+    const saved = events.some((event) => event.event === 'checkpoint' && event.kind === 'requested');
+    const moved = events.some(({ event }, index) => index > sampled && (event === 'step' || event === 'done'));
+    if (verb === 'save' && saved) finishRequest(db, id);
+    if (verb === 'sample' && moved && (sampled >= 0 || hasSamples(db, id))) finishRequest(db, id);
+  }
+}

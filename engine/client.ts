@@ -1,0 +1,134 @@
+/** The door to the engine for whoever starts runs or asks something of them. */
+import {
+  Client,
+  Connection,
+  isGrpcServiceError,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  type ConnectionOptions,
+} from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { After, Verb } from '../activities/run/requests.ts';
+import type { Db } from '../db/connection.ts';
+import { readProcesses } from '../db/processes.ts';
+import { createRequest, getRequest, refuseRequest, type RequestRow } from '../db/requests.ts';
+import { getRun, setRunState } from '../db/runs.ts';
+import { TillerError } from '../recipes/errors.ts';
+import type { trainRun } from '../workflows/train-run.ts';
+import { NAMESPACE, REQUEST_UPDATE, TASK_QUEUE, workflowIdOf } from './names.ts';
+
+const DEADLINE_MS = 15_000;
+
+export interface EngineAddress {
+  connection: ConnectionOptions;
+  namespace: string;
+}
+
+/**
+ * Where the engine is: an outside one by TEMPORAL_ADDRESS (and the other names that every Temporal
+ * program reads), else the one that `tiller up` keeps. Errors: NOT_UP.
+ */
+export function engineAddress(db: Db, env: NodeJS.ProcessEnv): EngineAddress {
+  if (env['TEMPORAL_ADDRESS']) {
+    const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: definedOnly(env) });
+    return { connection: connectionOptions, namespace: namespace ?? NAMESPACE };
+  }
+  const address =
+    env['TILLER_ENGINE_ADDRESS'] ?? readProcesses(db).find(({ role }) => role === 'engine')?.address;
+  if (address === undefined || address === null) {
+    throw new TillerError('NOT_UP', 'Tiller is not running on this home', { hint: 'Start it with `tiller up`.' });
+  }
+  return {
+    connection: { address, connectTimeout: '5s' },
+    namespace: env['TILLER_ENGINE_NAMESPACE'] ?? NAMESPACE,
+  };
+}
+
+const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+
+/** Errors: NOT_UP, ENGINE_UNREACHABLE. Close `client.connection` when done. */
+export async function connectEngine(db: Db, env: NodeJS.ProcessEnv): Promise<Client> {
+  const { connection: options, namespace } = engineAddress(db, env);
+  return reaching(options.address, async () => {
+    const connection = await Connection.connect(options);
+    return new Client({ connection, namespace });
+  });
+}
+
+/** Starts the run's workflow, or leaves the one alone that is running. */
+export async function startRun(client: Client, run: string): Promise<void> {
+  await reaching('the engine', () =>
+    client.withDeadline(Date.now() + DEADLINE_MS, () =>
+      client.workflow.start<typeof trainRun>('trainRun', {
+        workflowId: workflowIdOf(run),
+        taskQueue: TASK_QUEUE,
+        args: [{ run }],
+        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+        workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+      }),
+    ),
+  );
+}
+
+/**
+ * Asks something of a run and waits until it was taken or refused; what came of it is in the row.
+ * A run that stopped or failed is resumed from its last checkpoint.
+ * Errors: REQUEST_REFUSED with the run's reason, ENGINE_UNREACHABLE.
+ */
+export async function sendRequest(
+  client: Client,
+  db: Db,
+  { run, verb, after = 'step' }: { run: string; verb: Verb; after?: After },
+): Promise<RequestRow> {
+  const { id } = createRequest(db, { run, verb, arguments: { after } });
+  const { state, name } = getRun(db, run);
+  if (verb === 'resume' && (state === 'stopped' || state === 'failed')) {
+    setRunState(db, run, 'queued', { reason: 'resumed' });
+    await startRun(client, run);
+    return getRequest(db, id);
+  }
+  try {
+    await reaching('the engine', () =>
+      client.withDeadline(Date.now() + DEADLINE_MS, () =>
+        client.workflow
+          .getHandle(workflowIdOf(run))
+          .executeUpdate(REQUEST_UPDATE, { args: [{ id, verb, after }], updateId: id }),
+      ),
+    );
+  } catch (error) {
+    const why = refusal(error);
+    refuseRequest(db, id, why ?? 'the engine did not answer');
+    if (why === undefined) throw error;
+    throw new TillerError('REQUEST_REFUSED', `Run ${name} can't ${verb} now: ${why}`, {
+      hint: `See \`tiller show ${name}\`.`,
+      cause: error,
+    });
+  }
+  return getRequest(db, id);
+}
+
+function refusal(error: unknown): string | undefined {
+  if (error instanceof WorkflowUpdateFailedError) return error.cause?.message ?? error.message;
+  if (error instanceof WorkflowNotFoundError) return 'the run has ended';
+  return undefined;
+}
+
+async function reaching<Result>(address: unknown, call: () => Promise<Result>): Promise<Result> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!isGrpcServiceError(error) && !isConnectionError(error)) throw error;
+    throw new TillerError('ENGINE_UNREACHABLE', `The engine at ${String(address)} does not answer`, {
+      hint: 'If `tiller up` is running it comes back by itself in a few seconds; see `tiller doctor`.',
+      cause: error,
+    });
+  }
+}
+
+const isConnectionError = (error: unknown): boolean =>
+  error instanceof Error && /connect|deadline|unavailable/i.test(`${error.name} ${error.message}`);

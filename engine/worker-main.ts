@@ -1,0 +1,56 @@
+/** The worker's process: recovers what its predecessor left, then does what workflows ask for. */
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { pino } from 'pino';
+import { createActivities } from '../activities/index.ts';
+import { openRecord } from '../db/connection.ts';
+import { homePaths, tillerHome } from '../db/home.ts';
+import { processStart, writeProcess } from '../db/processes.ts';
+import { attemptInterceptor, failDeadAttempts } from './attempts.ts';
+import { workflowBundle } from './bundle.ts';
+import { connectEngine, engineAddress } from './client.ts';
+import { TASK_QUEUE } from './names.ts';
+import { reconcileRuns } from './reconcile.ts';
+
+const { env } = process;
+const log = pino({ name: 'worker', level: env['TILLER_LOG_LEVEL'] ?? 'info' });
+const home = tillerHome(env);
+const db = openRecord(homePaths(home).record, { durable: true });
+const start = processStart(process.pid) ?? '';
+
+// Whoever started us is gone: leave at once, and leave the trainers alone. They go on.
+process.stdin.on('end', () => process.exit(0)).resume();
+
+Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
+
+const client = await connectEngine(db, env);
+const { connection: options, namespace } = engineAddress(db, env);
+const failed = await failDeadAttempts(db, client, log);
+if (failed > 0) log.info({ failed }, 'attempts of a dead worker were given back to the engine');
+
+const connection = await NativeConnection.connect({
+  address: options.address ?? '',
+  ...(options.tls === undefined ? {} : { tls: options.tls }),
+  ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey as string }),
+});
+const worker = await Worker.create({
+  connection,
+  namespace,
+  taskQueue: TASK_QUEUE,
+  workflowBundle: { codePath: await workflowBundle(env) },
+  activities: createActivities({ db, home, env, log, owner: `${process.pid}:${start}` }),
+  interceptors: { activity: [attemptInterceptor(db)] },
+  // Every waiting run has an activity open; the device is what limits them.
+  maxConcurrentActivityTaskExecutions: 1_000,
+  maxHeartbeatThrottleInterval: '1s',
+  defaultHeartbeatThrottleInterval: '1s',
+  // Activities are told to leave at once; they stop their trainers at a checkpoint and only then end.
+  shutdownGraceTime: 0,
+});
+writeProcess(db, 'worker', { pid: process.pid, process_start: start, state: 'healthy', address: null });
+await reconcileRuns(db, client, log);
+await worker.run();
+await connection.close();
+await client.connection.close();
+db.close();
+// stdin keeps the process alive otherwise.
+process.exit(0);

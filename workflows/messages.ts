@@ -1,0 +1,14 @@
+/** What a person may ask of a run. Each is a Temporal Update: the caller learns the outcome. */
+import { defineUpdate } from '@temporalio/workflow';
+import type { After, RunRequest } from '../activities/run/requests.ts';
+
+export const requestUpdate = defineUpdate<void, [RunRequest]>('request');
+
+/** Where the run is to go: set by requests, read between stages. */
+export type Wish = { go: true } | { go: false; verb: 'pause' | 'stop'; after: After };
+
+export interface TrainRunInput {
+  run: string;
+  /** carried over by continue-as-new */
+  wish?: Wish;
+}

@@ -1,0 +1,106 @@
+/**
+ * One run, from preflight to export: preflight → data → for each epoch { train → evaluate } → export.
+ * The record says where the run is, so that a workflow that starts anew goes on from there.
+ */
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  ContinueAsNew,
+  continueAsNew,
+  isCancellation,
+  proxyActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import { Helm } from './helm.ts';
+import type { TrainRunInput } from './messages.ts';
+
+/** Epochs of one workflow execution; then it continues as new, long before the history's limits. */
+const EPOCHS_A_HISTORY = 100;
+
+const quick = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
+});
+
+/** Work with a heartbeat: a dead worker is noticed after 10 s, or at once by the next worker. */
+const long = proxyActivities<Activities>({
+  startToCloseTimeout: '90 days',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '100ms', backoffCoefficient: 1 },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+export async function trainRun({ run, wish }: TrainRunInput): Promise<void> {
+  const helm = new Helm(wish ?? { go: true }, (request) => quick.acknowledge(run, request));
+  try {
+    const ending = await sail(run, helm);
+    helm.stage = 'ended';
+    await quick.finishRun(run, ending);
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    helm.stage = 'ended';
+    await CancellationScope.nonCancellable(() => quick.finishRun(run, endingOf(error)));
+    // A failed run is an ordinary ending of the workflow: the record says why.
+    if (isCancellation(error)) throw error;
+  }
+  await condition(allHandlersFinished);
+}
+
+async function sail(run: string, helm: Helm): Promise<{ state: 'done' | 'stopped' }> {
+  await long.preflight(run);
+  await long.prepareData(run);
+  let position = await quick.position(run);
+  for (let epochs = 0; position.stage !== 'finished'; ) {
+    if (helm.holds && (await hold(run, helm)) === 'stop') return { state: 'stopped' };
+
+    helm.stage = 'waiting';
+    if (!(await helm.interruptibly(() => long.waitForDevice(run)))) continue;
+
+    if (position.stage === 'train') {
+      helm.stage = 'training';
+      const { finished } = await long.trainEpoch(run, position.epoch);
+      if (!finished) continue;
+    }
+    helm.stage = 'evaluating';
+    await long.evaluateEpoch(run, position.epoch);
+    position = await quick.position(run);
+
+    epochs += 1;
+    if (epochs >= EPOCHS_A_HISTORY || workflowInfo().continueAsNewSuggested) {
+      await condition(allHandlersFinished);
+      await continueAsNew<typeof trainRun>({ run, wish: helm.wish });
+    }
+  }
+  helm.stage = 'exporting';
+  await long.exportRun(run);
+  return { state: 'done' };
+}
+
+/** Paused: the device is free for others until someone resumes or stops the run. */
+async function hold(run: string, helm: Helm): Promise<'go' | 'stop'> {
+  if (!helm.wish.go && helm.wish.verb === 'pause') {
+    helm.stage = 'paused';
+    await quick.markPaused(run);
+    await helm.untilTold();
+    if (helm.wish.go) await quick.markResumed(run);
+  }
+  return helm.wish.go ? 'go' : 'stop';
+}
+
+function endingOf(error: unknown): { state: 'stopped' | 'failed'; reason: string; code?: string } {
+  if (isCancellation(error)) return { state: 'stopped', reason: 'cancelled in the engine' };
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    return {
+      state: 'failed',
+      reason: cause.message,
+      ...(cause.type ? { code: cause.type } : {}),
+    };
+  }
+  return { state: 'failed', reason: cause instanceof Error ? cause.message : String(cause) };
+}
