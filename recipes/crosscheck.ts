@@ -14,7 +14,7 @@ export const stride = ({ model }: Recipe): number =>
   (model.latent === 'space-to-depth-2' ? 2 : 1) * 2 ** (model.channel_multipliers.length - 1);
 
 export function crosscheck(recipe: Recipe): Problem[] {
-  const general = [...steps(recipe), ...betas(recipe)];
+  const general = [...steps(recipe), ...passes(recipe), ...betas(recipe)];
   // What the model's section says means nothing to a trainer that isn't ours.
   if (typeof recipe.trainer !== 'string') return general;
   return [
@@ -37,6 +37,14 @@ function steps({ train }: Recipe): Problem[] {
       advice: `Allowed: at most ${count(MAX_STEPS)} steps in all.`,
     },
   ];
+}
+
+function passes({ data, train, trainer }: Recipe): Problem[] {
+  if (typeof trainer === 'string' || data !== undefined || train.steps_per_epoch !== undefined) {
+    return [];
+  }
+  const what = 'missing, and without data there is no pass to count';
+  return [{ path: ['train', 'steps_per_epoch'], what, advice: 'Say how many steps an epoch has.' }];
 }
 
 function betas({ train }: Recipe): Problem[] {

@@ -14,7 +14,8 @@ const PICTURES = new Set([
   '.avif',
   '.bmp',
 ]);
-const CAPTIONS = ['.txt', '.caption'];
+/** Where a picture has both, the later one counts. */
+const CAPTIONS = ['.caption', '.txt'];
 const LEGAL = /^(licen[cs]e|notice|copying|readme)(\.(txt|md))?$/i;
 const SHOWN = /^(licen[cs]e|notice|copying)(\.(txt|md))?$/i;
 
@@ -30,8 +31,8 @@ export interface FoundFiles {
 /** Everything below the folder, symbolic links followed; names that begin with a dot are skipped. */
 export async function findFiles(folder: string, signal?: AbortSignal): Promise<FoundFiles> {
   const files = (await walk(folder, signal)).sort();
-  const captions = new Map<string, string>(); // stem → caption; .txt before .caption
-  for (const ending of [...CAPTIONS].reverse()) {
+  const captions = new Map<string, string>(); // by stem
+  for (const ending of CAPTIONS) {
     for (const file of files) {
       if (extname(file).toLowerCase() === ending) captions.set(stemOf(file), file);
     }

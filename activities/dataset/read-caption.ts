@@ -25,7 +25,7 @@ export async function readCaption(path: string): Promise<CaptionResult> {
   if (text === null) {
     return {
       kind: 'caption-not-utf8',
-      detail: `its caption is not valid UTF-8; save it as UTF-8`,
+      detail: 'its caption is not valid UTF-8; save it as UTF-8',
     };
   }
   const words = text.replace(/\s+/g, ' ').trim();

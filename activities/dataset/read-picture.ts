@@ -62,10 +62,14 @@ async function decode(file: Buffer): Promise<Picture> {
   return { width, height, rgba: data, key: hash.slice(0, 16) };
 }
 
-/** libvips tells a story of several lines; its first one is the cause. */
+/**
+ * libvips tells a story of several lines; its first one is the cause. What isn't the file's own
+ * fault (a failing disk, too many open files) is thrown: the set must not depend on it.
+ */
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'the link leads nowhere';
+  if (code === 'ENOENT' || code === 'ELOOP') return 'the link leads nowhere';
   if (code === 'EACCES' || code === 'EPERM') return 'it may not be read';
+  if (code !== undefined) throw error;
   return (message.split('\n')[0] ?? message).replace(/^Input buffer/, 'it');
 }

@@ -206,8 +206,11 @@ describe('what is wrong is named, with its place and what to do', () => {
     );
   });
   test('a trainer of your own needs no data, and its model is not checked', () => {
-    const own = 'trainer: {command: [x]}\nmodel: {base_channels: 33}';
+    const own = 'trainer: {command: [x]}\nmodel: {base_channels: 33}\ntrain: {steps_per_epoch: 5}';
     expect(parse(own).recipe.data).toBeUndefined();
+    expect(problems('trainer: {command: [x]}')).toEqual([
+      'train.steps_per_epoch: missing, and without data there is no pass to count. Say how many steps an epoch has.',
+    ]);
   });
 });
 

@@ -34,8 +34,11 @@ export interface PreparedDataset {
   manifest: string;
   width: number;
   height: number;
-  counts: { train: number; validation: number; problems: Partial<Record<ProblemKind, number>> };
+  trainItems: number;
+  validationItems: number;
+  /** What was left out, each file by name, and how many of each kind. */
   problems: DataProblem[];
+  problemCounts: Partial<Record<ProblemKind, number>>;
   licence: string | null;
   items: DataItem[];
   /** An intact set of the same hash was there already. */
@@ -59,11 +62,9 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
         manifest: path,
         width: resolution,
         height: resolution,
-        counts: {
-          train: manifest.train.length,
-          validation: manifest.validation.length,
-          problems: tally(problems),
-        },
+        trainItems: manifest.train.length,
+        validationItems: manifest.validation.length,
+        problemCounts: tally(problems),
         problems,
         licence,
         items,
