@@ -1,0 +1,166 @@
+// The tape: a list of layers that run in order, and backwards for the gradients. Every activation is
+// a Value [N, H, W, C], channels innermost; tokens are [N, 1, T, C], and a picture read as tokens is
+// the same memory.
+//
+// Building a tape allocates nothing. finish() then knows when each buffer is needed and lays all of
+// them out in one arena; a graph for a GPU is built from the same tape without finish().
+//
+//   Tape tape(pool, /*training=*/true);
+//   Value* x = tape.input({n, h, w, c});
+//   Value* y = tape.add<Linear>(x, …).y;
+//   tape.finish();
+//   …fill x->data…; tape.forward(); …fill y->gradient…; tape.backward();
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute/arena.h"
+#include "compute/parameters.h"
+#include "compute/pool.h"
+
+namespace tiller {
+
+struct Shape {
+  int n = 1, h = 1, w = 1, c = 1;
+  int tokens() const { return h * w; }   // of one picture
+  int rows() const { return n * h * w; } // of channels
+  size_t size() const { return (size_t)rows() * c; }
+  bool operator==(const Shape&) const = default;
+};
+
+class Layer;
+class Tape;
+
+struct Value {
+  Shape shape;
+  bool external = false;       // filled or read by the caller: keeps its memory for good
+  bool needs_gradient = false; // something trainable lies before it
+  float* data = nullptr;
+  float* gradient = nullptr;
+
+  // A residual sum's gradient is its input's first gradient: where nothing else has written that
+  // yet, both are one buffer.
+  Value* gradient_shared_with = nullptr;
+  bool gradient_written = false; // in this backward pass
+  Layer* producer = nullptr;     // null for inputs
+
+  int channels() const { return shape.c; }
+  int rows() const { return shape.rows(); }
+  // Whether a layer's backward must add to the gradient; if not, it overwrites what is there.
+  bool accumulate_gradient() {
+    const bool written = gradient_written;
+    gradient_written = true;
+    return written;
+  }
+};
+
+// A layer says in its constructor, by reads(), makes() and keeps(), which values it touches.
+class Layer {
+ public:
+  explicit Layer(Tape& tape) : tape(&tape) {}
+  virtual ~Layer() = default;
+  virtual const char* kind() const = 0;
+  virtual void forward() = 0;
+  // Reads its outputs' gradients, which it may destroy; adds to (or begins) those of its inputs and
+  // parameters.
+  virtual void backward() = 0;
+  // Shared scratch floats that forward() or backward() wants in workspace().
+  virtual size_t workspace_size() const { return 0; }
+
+  std::vector<Value*> inputs, outputs;
+  std::vector<Value*> kept; // values whose data backward() reads
+  Value* residual = nullptr; // an input that is added to outputs[0], and is not used otherwise
+  Tape* const tape;
+
+ protected:
+  Value* reads(Value* value) {
+    if (value != nullptr) inputs.push_back(value);
+    return value;
+  }
+  Value* keeps(Value* value) {
+    if (value != nullptr) kept.push_back(value);
+    return value;
+  }
+  // A new output. It needs a gradient if any input read so far does, or if `trainable`.
+  Value* makes(Shape shape, bool trainable);
+  // A new output without a gradient: what forward() saves for backward().
+  Value* saves(Shape shape);
+  bool any_input_needs_gradient() const {
+    return std::any_of(inputs.begin(), inputs.end(), [](Value* v) { return v->needs_gradient; });
+  }
+  Pool& pool() const;
+  float* workspace() const;
+  // residual->gradient (+)= outputs[0]->gradient
+  void pass_residual_gradient() const;
+};
+
+class Tape {
+ public:
+  Tape(Pool& pool, bool training) : pool(pool), training(training) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  // A value that the caller fills before forward().
+  Value* input(Shape shape, bool needs_gradient = false) {
+    Value* value = make_value(shape);
+    value->external = true;
+    value->needs_gradient = needs_gradient && training;
+    return value;
+  }
+
+  template <class L, class... Arguments>
+  L& add(Arguments&&... arguments) {
+    auto layer = std::make_unique<L>(*this, std::forward<Arguments>(arguments)...);
+    L& added = *layer;
+    for (Value* value : added.outputs) value->producer = &added;
+    layers_.push_back(std::move(layer));
+    return added;
+  }
+
+  // Keeps a value's data (and gradient) readable after forward() and backward().
+  void expose(Value* value) { value->external = true; }
+
+  void finish();
+  void forward() {
+    for (auto& layer : layers_) layer->forward();
+  }
+  // The caller has written the gradients of the values that nothing reads, or a loss layer does.
+  void backward() {
+    if (!training) throw std::logic_error("this tape was built for inference");
+    for (auto& value : values_) value->gradient_written = false;
+    for (size_t i = layers_.size(); i-- > 0;) {
+      Layer& layer = *layers_[i];
+      const auto wanted = [](const Value* value) { return value->needs_gradient; };
+      if (std::any_of(layer.outputs.begin(), layer.outputs.end(), wanted)) layer.backward();
+    }
+  }
+
+  const std::vector<std::unique_ptr<Layer>>& layers() const { return layers_; }
+  const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
+  float* workspace() const { return workspace_; }
+  size_t bytes() const { return arena_.size() * sizeof(float); }
+
+  Value* make_value(Shape shape) {
+    values_.push_back(std::make_unique<Value>());
+    values_.back()->shape = shape;
+    return values_.back().get();
+  }
+
+  Pool& pool;
+  const bool training;
+
+ private:
+  std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<std::unique_ptr<Value>> values_;
+  HugeBuffer arena_;
+  float* workspace_ = nullptr;
+};
+
+inline Pool& Layer::pool() const { return tape->pool; }
+inline float* Layer::workspace() const { return tape->workspace(); }
+
+} // namespace tiller
+
+#include "compute/tape_memory.h"
