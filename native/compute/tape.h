@@ -30,6 +30,7 @@ struct Shape {
   bool operator==(const Shape&) const = default;
 };
 
+class Graph; // compute/graph.h
 class Layer;
 class Tape;
 
@@ -68,6 +69,9 @@ class Layer {
   virtual void backward() = 0;
   // Shared scratch floats that forward() or backward() wants in workspace().
   virtual size_t workspace_size() const { return 0; }
+  // The same two as nodes of a ggml graph, for other devices than the CPU.
+  virtual void graph_forward(Graph&) { throw std::logic_error(std::string(kind()) + " has no graph"); }
+  virtual void graph_backward(Graph&) { throw std::logic_error(std::string(kind()) + " has no graph"); }
 
   std::vector<Value*> inputs, outputs;
   std::vector<Value*> kept; // values whose data backward() reads

@@ -8,6 +8,7 @@
 // (4) db = sum over rows of dy        likewise
 // (5) dr = dy                         likewise; often the same buffer
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/gemm.h"
 #include "kernels/weight_gradient.h"
@@ -52,7 +53,25 @@ struct Linear : Layer {
     return tape->training ? transposed_size(1, w->in, w->out) : 0;
   }
 
+  void graph_forward(Graph& graph) override {
+    Tensor sum = graph.linear(graph.weight(w), b ? graph.weight(b) : nullptr, both_sources(graph)); // (1)
+    graph.set_tokens(y, r ? graph.plus(sum, graph.tokens(r)) : sum);
+  }
+
+  void graph_backward(Graph& graph) override {
+    Tensor dy = graph.gradient(y);
+    graph.add_gradient(w, graph.linear_grad_w(both_sources(graph), dy)); // (3)
+    if (b != nullptr) graph.add_gradient(b, graph.sum_over_rows(dy));     // (4)
+    Tensor dx = graph.linear_grad_x(graph.weight(w), dy);                 // (2)
+    graph.add_gradient(x, x2 ? graph.slice(dx, 0, 0, x->channels()) : dx);
+    if (x2 != nullptr) graph.add_gradient(x2, graph.slice(dx, 0, x->channels(), x2->channels()));
+    if (r != nullptr) graph.add_gradient(r, dy); // (5)
+  }
+
  private:
+  Tensor both_sources(Graph& graph) const {
+    return x2 ? ggml_concat(graph.context(), graph.tokens(x), graph.tokens(x2), 0) : graph.tokens(x);
+  }
   size_t panel_size() const { return (size_t)w->in * kPanel; }
 
   Gemm product(const Value* source, int first_row, const float* bias, const Value* start) const {

@@ -1,0 +1,167 @@
+// graph.h   what a layer sees when a tape is written down as a ggml graph: the tensors of Values and
+// Blocks, to which it adds nodes. graph_runner.h drives the layers and runs the result.
+//
+// A value's tensor can be had as tokens or as planes (graph_nodes.h); whichever is missing is made
+// from the other, once. A block's tensor is in PyTorch's layout: a matrix [in, out], a convolution
+// [3, 3, in, out], a plain block [out] or [out, rows], in ggml's order.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "compute/graph_nodes.h"
+#include "compute/parameters.h"
+#include "compute/tape.h"
+
+namespace tiller {
+
+class Graph : public Nodes {
+ public:
+  // `passing` holds the nodes; what is in `lasting` keeps its memory from run to run.
+  Graph(ggml_context* passing, ggml_context* lasting, ggml_cgraph* nodes, const Backend& backend)
+      : Nodes(passing, backend), lasting_(lasting), nodes_(nodes) {}
+
+  // ---- values --------------------------------------------------------------------------------
+
+  // [C, T, N]
+  Tensor tokens(const Value* value) { return tokens_of(value, values_[value]); }
+  // [W, H, C, N]
+  Tensor planes(const Value* value) { return planes_of(value, values_[value]); }
+  void set_tokens(const Value* value, Tensor x) { values_[value] = {run(shaped(value, x)), nullptr}; }
+  void set_planes(const Value* value, Tensor x) { values_[value] = {nullptr, run(x)}; }
+
+  // ---- their gradients -----------------------------------------------------------------------
+
+  Tensor gradient(const Value* value) { return tokens_of(value, gradients_[value]); }
+  Tensor gradient_planes(const Value* value) { return planes_of(value, gradients_[value]); }
+  bool has_gradient(const Value* value) const { return gradients_.count(value) > 0; }
+
+  // Adds to the value's gradient, or begins it. Without effect where none is needed.
+  void add_gradient(const Value* value, Tensor g) {
+    if (!value->needs_gradient) return;
+    g = shaped(value, g);
+    if (has_gradient(value)) g = plus(gradient(value), g);
+    gradients_[value] = {run(g), nullptr};
+  }
+  void add_gradient_planes(const Value* value, Tensor g) {
+    if (!value->needs_gradient) return;
+    if (has_gradient(value)) g = plus(gradient_planes(value), g);
+    gradients_[value] = {nullptr, run(g)};
+  }
+
+  // ---- parameters ----------------------------------------------------------------------------
+
+  Tensor weight(Block* block) { return resident(block, weights_); }
+
+  // Without effect for a frozen block.
+  void add_gradient(Block* block, Tensor g) {
+    if (!block->trainable) return;
+    g = as_like(cont(g), weight(block));
+    Tensor& written = written_gradients_[block];
+    if (written) g = plus(written, g);  // a block that two layers share
+    written = run(ggml_cpy(context(), g, resident(block, block_gradients_)));
+  }
+
+  // ---- numbers from outside ------------------------------------------------------------------
+
+  // Read from `host` before every forward pass; for layers that keep such numbers themselves.
+  Tensor input(ggml_type type, std::vector<int64_t> shape, const void* host) {
+    Tensor x = ggml_new_tensor(lasting_, type, static_cast<int>(shape.size()), shape.data());
+    inputs_.push_back({x, host});
+    return x;
+  }
+  // Written to `host` after every forward pass.
+  void output(Tensor x, float* host) { outputs_.push_back({kept(x), host}); }
+  Tensor constant(ggml_type type, std::vector<int64_t> shape, const void* data) {
+    Tensor x = ggml_new_tensor(lasting_, type, static_cast<int>(shape.size()), shape.data());
+    const auto* bytes = static_cast<const std::byte*>(data);
+    constants_.push_back({x, {bytes, bytes + ggml_nbytes(x)}});
+    return x;
+  }
+  // k² - 1 … 0: turns a kernel round, for conv_grad_x
+  Tensor reversed_taps(int taps) {
+    Tensor& tensor = reversed_[taps];
+    if (!tensor) {
+      std::vector<int32_t> order;
+      for (int i = taps - 1; i >= 0; i--) order.push_back(i);
+      tensor = constant(GGML_TYPE_I32, {taps}, order.data());
+    }
+    return tensor;
+  }
+
+ private:
+  friend class GraphRunner;
+  struct Layouts {
+    Tensor tokens = nullptr, planes = nullptr;
+  };
+  struct Transfer {
+    Tensor tensor;
+    const void* from;
+  };
+  struct Result {
+    Tensor tensor;
+    float* to;
+  };
+  struct Constant {
+    Tensor tensor;
+    std::vector<std::byte> bytes;
+  };
+  using Resident = std::vector<std::pair<Block*, Tensor>>;  // in the order of first use
+
+  ggml_context* lasting_;
+  ggml_cgraph* nodes_;
+  std::unordered_map<const Value*, Layouts> values_, gradients_;
+  Resident weights_, block_gradients_;
+  std::unordered_map<const Block*, Tensor> written_gradients_;
+  std::unordered_map<int, Tensor> reversed_;
+  std::vector<Transfer> inputs_;
+  std::vector<Result> outputs_;
+  std::vector<Constant> constants_;
+
+  // Nodes run in the order in which layers add them, so that memory is held as short as possible.
+  Tensor run(Tensor x) {
+    ggml_build_forward_expand(nodes_, x);
+    return x;
+  }
+  // Its memory isn't used again by later nodes. A view's memory is that of what it shows.
+  Tensor kept(Tensor x) {
+    ggml_set_output(x);
+    if (x->view_src) ggml_set_output(x->view_src);
+    return run(x);
+  }
+  Tensor shaped(const Value* value, Tensor x) {
+    const Shape& s = value->shape;
+    return ggml_reshape_3d(context(), cont(x), s.c, s.tokens(), s.n);
+  }
+  Tensor tokens_of(const Value* value, Layouts& layouts) {
+    require(value, layouts);
+    if (!layouts.tokens) layouts.tokens = shaped(value, to_tokens(layouts.planes));
+    return layouts.tokens;
+  }
+  Tensor planes_of(const Value* value, Layouts& layouts) {
+    require(value, layouts);
+    if (!layouts.planes) layouts.planes = to_planes(layouts.tokens, value->shape.w, value->shape.h);
+    return layouts.planes;
+  }
+  static void require(const Value* value, const Layouts& layouts) {
+    if (layouts.tokens || layouts.planes) return;
+    const char* layer = value->producer ? value->producer->kind() : "input";
+    throw std::logic_error(std::string("nothing has set the graph's tensor of a value of ") + layer);
+  }
+
+  Tensor resident(Block* block, Resident& tensors) {
+    for (const auto& [known, tensor] : tensors) {
+      if (known == block) return tensor;
+    }
+    const int64_t side = block->taps == 9 ? 3 : 1, in = block->in, out = block->out;
+    Tensor tensor = !block->packed      ? ggml_new_tensor_2d(lasting_, GGML_TYPE_F32, out, in)
+                    : block->taps == 1 ? ggml_new_tensor_2d(lasting_, GGML_TYPE_F32, in, out)
+                                       : ggml_new_tensor_4d(lasting_, GGML_TYPE_F32, side, side, in, out);
+    tensors.push_back({block, tensor});
+    return tensor;
+  }
+};
+
+}  // namespace tiller

@@ -1,0 +1,228 @@
+// graph_runner.h   runs a tape on a device, as one ggml graph. The same two calls as the tape's own,
+// with numbers in the same places before and after: what external values hold, blocks' gradients.
+//
+//   Tape tape(pool, training);  …build the model, without finish()…
+//   GraphRunner runner(tape, backend);
+//   …fill x->data…; runner.forward(); …fill y->gradient…; runner.backward();
+//
+// Weights stay on the device, and are sent again only after they may have changed.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "compute/graph.h"
+#include "compute/graph_blocks.h"
+
+namespace tiller {
+
+// The device has too little memory for this graph: try again with a smaller batch.
+struct OutOfDeviceMemory : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class GraphRunner {
+ public:
+  GraphRunner(Tape& tape, const Backend& backend)
+      : tape_(tape),
+        backend_(backend),
+        nodes_(256 * tape.layers().size() + 1024),
+        passing_(make_context(nodes_ * ggml_tensor_overhead() + 3 * graph_bytes())),
+        lasting_(make_context((nodes_ / 8 + 1024) * ggml_tensor_overhead())),
+        whole_(ggml_new_graph_custom(passing_.get(), nodes_, false)),
+        graph_(passing_.get(), lasting_.get(), whole_, backend) {
+    find_memory();
+    build_forward();
+    forward_nodes_ = ggml_graph_n_nodes(whole_);
+    if (tape_.training) build_backward();
+    check_support();
+    allocate();
+  }
+
+  void forward() {
+    send_weights();
+    for (const auto& [tensor, from] : graph_.inputs_) send(tensor, from);
+    compute(0);
+    for (const auto& [tensor, to] : graph_.outputs_) fetch(tensor, to);
+  }
+
+  void backward() {
+    if (!tape_.training) throw std::logic_error("this tape was built for inference");
+    for (const auto& [tensor, from] : seeds_) send(tensor, from);
+    compute(1);
+    for (const auto& [tensor, to] : input_gradients_) fetch(tensor, to);
+    for (const auto& [block, tensor] : graph_.block_gradients_) {
+      staging_.resize(unpacked_size(*block));
+      fetch(tensor, staging_.data());
+      pack(*block, staging_.data(), block->gradient, block->accumulate_gradient());
+    }
+    stale_ = true;  // an optimizer's step follows
+  }
+
+  // To be called when weights were written by something else than the step after a backward().
+  void weights_changed() { stale_ = true; }
+
+  size_t device_bytes() const {
+    return ggml_backend_buffer_get_size(lasting_memory_.get()) +
+           ggml_gallocr_get_buffer_size(passing_memory_.get(), 0);
+  }
+
+ private:
+  template <auto function>
+  struct Call {
+    template <class T>
+    void operator()(T* pointer) const {
+      function(pointer);
+    }
+  };
+  using Context = std::unique_ptr<ggml_context, Call<ggml_free>>;
+
+  Tape& tape_;
+  const Backend& backend_;
+  size_t nodes_;
+  Context passing_, lasting_;
+  ggml_cgraph* whole_;
+  Graph graph_;
+  int forward_nodes_ = 0;
+  ggml_cgraph* parts_[2] = {};                         // forward, backward
+  std::vector<std::pair<int, const char*>> starts_;    // the first node of each layer
+  std::unique_ptr<ggml_backend_buffer, Call<ggml_backend_buffer_free>> lasting_memory_;
+  std::unique_ptr<ggml_gallocr, Call<ggml_gallocr_free>> passing_memory_;
+  std::vector<HugeBuffer> host_memory_;
+  std::vector<Graph::Transfer> seeds_;          // gradients that the caller writes
+  std::vector<Graph::Result> input_gradients_;  // gradients that the caller reads
+  std::vector<float> staging_;
+  bool stale_ = true;
+  const float* sent_ = nullptr;  // the first block's weights: they move when use() is called
+
+  size_t graph_bytes() const { return ggml_graph_overhead_custom(nodes_, false); }
+  static Context make_context(size_t bytes) { return Context(ggml_init({bytes, nullptr, true})); }
+
+  // ---- building ------------------------------------------------------------------------------
+
+  // The caller's values need memory on the host; a tape that was finish()ed has given them some.
+  void find_memory() {
+    for (const auto& value : tape_.values()) {
+      if (!value->external) continue;
+      for (float** pointer : {&value->data, &value->gradient}) {
+        if (*pointer || (pointer == &value->gradient && !value->needs_gradient)) continue;
+        host_memory_.emplace_back(value->shape.size() + 16);
+        *pointer = host_memory_.back().data();
+      }
+    }
+  }
+
+  void build_forward() {
+    for (const auto& value : tape_.values()) {
+      if (!value->external || value->producer) continue;
+      graph_.set_tokens(value.get(), graph_.input(GGML_TYPE_F32, shape_of(*value), value->data));
+    }
+    for (const auto& layer : tape_.layers()) {
+      starts_.push_back({ggml_graph_n_nodes(whole_), layer->kind()});
+      layer->graph_forward(graph_);
+    }
+    for (const auto& value : tape_.values()) {
+      if (!value->external || !value->producer) continue;
+      graph_.output(graph_.tokens(value.get()), value->data);
+    }
+  }
+
+  void build_backward() {
+    for (const auto& value : tape_.values()) {
+      if (value->external && value->producer && value->needs_gradient && !is_read(*value)) seed(*value);
+    }
+    for (size_t i = tape_.layers().size(); i-- > 0;) {
+      Layer& layer = *tape_.layers()[i];
+      starts_.push_back({ggml_graph_n_nodes(whole_), layer.kind()});
+      const auto reached = [this](const Value* value) { return graph_.has_gradient(value); };
+      const bool loss = layer.outputs.empty();
+      if (loss || std::any_of(layer.outputs.begin(), layer.outputs.end(), reached)) {
+        layer.graph_backward(graph_);
+      }
+    }
+    for (const auto& value : tape_.values()) {
+      if (!value->external || !graph_.has_gradient(value.get())) continue;
+      if (value->producer && !is_read(*value)) continue;  // written by the caller
+      Tensor gradient = graph_.kept(graph_.gradient(value.get()));
+      input_gradients_.push_back({gradient, value->gradient});
+    }
+  }
+
+  // A value that no layer reads: the caller makes its gradient out of its data.
+  void seed(const Value& value) {
+    Tensor gradient = ggml_new_tensor(lasting_.get(), GGML_TYPE_F32, 3, shape_of(value).data());
+    seeds_.push_back({gradient, value.gradient});
+    graph_.add_gradient(&value, gradient);
+  }
+
+  bool is_read(const Value& value) const {
+    return std::any_of(tape_.layers().begin(), tape_.layers().end(), [&](const auto& layer) {
+      return std::find(layer->inputs.begin(), layer->inputs.end(), &value) != layer->inputs.end();
+    });
+  }
+
+  static std::vector<int64_t> shape_of(const Value& value) {
+    return {value.shape.c, value.shape.tokens(), value.shape.n};
+  }
+
+  void check_support() const {
+    for (int i = 0; i < ggml_graph_n_nodes(whole_); i++) {
+      const ggml_tensor* node = ggml_graph_node(whole_, i);
+      if (backend_.supports(node)) continue;
+      const char* layer = "";
+      for (const auto& [first, kind] : starts_) layer = first <= i ? kind : layer;
+      throw DeviceError(backend_.info().name + " can't run " + ggml_op_desc(node) + " of the layer " + layer,
+                        "Use `device: cpu`.");
+    }
+  }
+
+  void allocate() {
+    ggml_backend_buffer_type_t memory = ggml_backend_get_default_buffer_type(backend_.get());
+    lasting_memory_.reset(ggml_backend_alloc_ctx_tensors(lasting_.get(), backend_.get()));
+    passing_memory_.reset(ggml_gallocr_new(memory));
+    if (!lasting_memory_ || !ggml_gallocr_alloc_graph(passing_memory_.get(), whole_)) {
+      throw OutOfDeviceMemory("not enough memory on " + backend_.info().name + " for this model and batch");
+    }
+    for (const auto& [tensor, bytes] : graph_.constants_) send(tensor, bytes.data());
+    parts_[0] = part(0, forward_nodes_);
+    parts_[1] = part(forward_nodes_, ggml_graph_n_nodes(whole_));
+  }
+
+  // Some of the nodes as a graph of their own; the memory is the whole graph's.
+  ggml_cgraph* part(int begin, int end) {
+    ggml_cgraph* graph = ggml_new_graph_custom(passing_.get(), nodes_, false);
+    for (int i = begin; i < end; i++) ggml_graph_add_node(graph, ggml_graph_node(whole_, i));
+    return graph;
+  }
+
+  // ---- running -------------------------------------------------------------------------------
+
+  void compute(int part) {
+    const ggml_status status = ggml_backend_graph_compute(backend_.get(), parts_[part]);
+    if (status == GGML_STATUS_ALLOC_FAILED) throw OutOfDeviceMemory("no memory left on " + backend_.info().name);
+    if (status != GGML_STATUS_SUCCESS) {
+      throw std::runtime_error(backend_.info().name + " failed: " + ggml_status_to_string(status));
+    }
+  }
+
+  void send_weights() {
+    if (graph_.weights_.empty()) return;
+    const float* first = graph_.weights_[0].first->weight;
+    if (!stale_ && first == sent_) return;
+    for (const auto& [block, tensor] : graph_.weights_) {
+      staging_.resize(unpacked_size(*block));
+      unpack(*block, block->weight, staging_.data());
+      send(tensor, staging_.data());
+    }
+    stale_ = false;
+    sent_ = first;
+  }
+
+  static void send(Tensor tensor, const void* from) {
+    ggml_backend_tensor_set(tensor, from, 0, ggml_nbytes(tensor));
+  }
+  static void fetch(Tensor tensor, float* to) { ggml_backend_tensor_get(tensor, to, 0, ggml_nbytes(tensor)); }
+};
+
+}  // namespace tiller

@@ -1,0 +1,105 @@
+// graph_compare.h   the same tape run twice, by our CPU kernels and as a ggml graph, and every number
+// that leaves it compared: outputs, gradients of inputs, gradients of blocks.
+#pragma once
+
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "compute/graph_runner.h"
+#include "tests/check.h"
+
+namespace tiller {
+
+constexpr double kAgreement = 1e-4;
+
+// What a builder has put on a tape.
+struct Built {
+  std::vector<Value*> inputs;
+  Value* y;
+};
+using Builder = std::function<Built(Tape&)>;
+
+class GraphComparison {
+ public:
+  explicit GraphComparison(const std::string& device) : backend_(device) {}
+
+  Checks checks;
+  std::mt19937 random{1};
+  double limit = kAgreement;
+
+  // Gives the blocks memory and normal numbers, `mean` where they are plain (norms' scales).
+  void fill(Parameters& parameters, float deviation = 0.3f) {
+    parameters.allocate(/*training=*/true);
+    for (Block& block : parameters.blocks()) {
+      std::vector<float> values(unpacked_size(block));
+      fill(values.data(), values.size(), deviation);
+      if (!block.packed && block.in == 1) {
+        for (float& value : values) value += 0.7f;
+      }
+      pack(block, values.data(), block.weight, false);
+    }
+  }
+
+  void compare(const std::string& name, Parameters& parameters, const Builder& build) {
+    Pool pool(1);
+    Tape ours(pool, true), theirs(pool, true);
+    const Built a = build(ours), b = build(theirs);
+    for (const Built* built : {&a, &b}) {
+      built->y->external = true;
+    }
+    ours.finish();
+    GraphRunner graph(theirs, backend_);
+    for (size_t i = 0; i < a.inputs.size(); i++) {
+      fill(a.inputs[i]->data, a.inputs[i]->shape.size());
+      copy(a.inputs[i]->data, b.inputs[i]->data, a.inputs[i]->shape.size());
+    }
+
+    ours.forward();
+    graph.forward();
+    expect(name + " y", a.y->data, b.y->data, a.y->shape.size());
+
+    fill(a.y->gradient, a.y->shape.size());
+    copy(a.y->gradient, b.y->gradient, a.y->shape.size());
+    parameters.zero_gradients();
+    graph.backward();
+    const auto expected = gradients(parameters);
+    parameters.zero_gradients();
+    ours.backward();
+    const auto got = gradients(parameters);
+    for (size_t i = 0; i < a.inputs.size(); i++) {
+      if (!a.inputs[i]->needs_gradient) continue;
+      expect(name + " dx" + std::to_string(i), a.inputs[i]->gradient, b.inputs[i]->gradient, a.inputs[i]->shape.size());
+    }
+    for (size_t i = 0; i < got.size(); i++) {
+      expect(name + " dw" + std::to_string(i), got[i].data(), expected[i].data(), got[i].size());
+    }
+  }
+
+  void expect(const std::string& name, const float* ours, const float* graph, size_t count) {
+    checks.expect(name, relative_error(ours, graph, count), limit);
+  }
+
+  void fill(float* values, size_t count, float deviation = 1.0f) {
+    std::normal_distribution<float> normal(0.0f, deviation);
+    for (size_t i = 0; i < count; i++) values[i] = normal(random);
+  }
+
+ private:
+  Backend backend_;
+
+  static void copy(const float* from, float* to, size_t count) { std::memcpy(to, from, count * sizeof(float)); }
+
+  static std::vector<std::vector<float>> gradients(Parameters& parameters) {
+    std::vector<std::vector<float>> all;
+    for (const Block& block : parameters.blocks()) {
+      if (!block.trainable) continue;
+      auto& values = all.emplace_back(unpacked_size(block));
+      unpack(block, block.gradient, values.data());
+    }
+    return all;
+  }
+};
+
+}  // namespace tiller
