@@ -32,9 +32,11 @@ export const errorCatalogue = {
   RECORD_BUSY: { exit: 1, summary: 'another process kept the record locked' },
   LEASE_LOST: { exit: 1, summary: 'a newer attempt writes for this run' },
   // Machine
+  HOME_UNWRITABLE: { exit: 1, summary: 'the home folder cannot be made or written' },
   DISK_FULL: { exit: 1, summary: 'no space is left on the disk' },
   PORT_IN_USE: { exit: 1, summary: 'another program listens on the port' },
   ALREADY_UP: { exit: 1, summary: 'Tiller already runs on this home' },
+  PROCESS_FAILED: { exit: 1, summary: 'a process of `tiller up` ends whenever it is started' },
   NOT_UP: { exit: 1, summary: 'Tiller is not running on this home' },
   DEVICE_MISSING: { exit: 1, summary: 'the device of the recipe is not in this machine' },
   // Engine
@@ -44,6 +46,11 @@ export const errorCatalogue = {
   },
   ENGINE_DOWNLOAD_FAILED: { exit: 1, summary: 'the download of the engine failed' },
   ENGINE_BUILD_FAILED: { exit: 1, summary: 'building the engine from its Go module failed' },
+  ENGINE_NO_GO: { exit: 1, summary: 'the engine has to be built and there is no Go to do it' },
+  ENGINE_VERSION: {
+    exit: 1,
+    summary: "the engine's database was written by another version of the server",
+  },
   ENGINE_DATABASE_CORRUPT: { exit: 1, summary: "the engine's database file cannot be read" },
   ENGINE_START_FAILED: { exit: 1, summary: 'the engine did not become healthy' },
   ENGINE_UNREACHABLE: { exit: 1, summary: 'the engine does not answer' },
