@@ -1,0 +1,91 @@
+// The noise schedule of a diffusion model, what the model predicts, and how much each timestep counts.
+//   x_t = α_t x_0 + σ_t ε,   α_t² = ∏(1 - β_s),   σ_t² = 1 - α_t²          (Ho et al. 2020, eq. 4)
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tiller {
+
+enum class Prediction { epsilon, v };
+
+struct ScheduleSettings {
+  int timesteps = 1000;
+  std::string betas = "scaled-linear";
+  double beta_start = 0.00085, beta_end = 0.012;
+  Prediction prediction = Prediction::v;
+  std::optional<double> min_snr_gamma;
+};
+
+class Schedule {
+ public:
+  explicit Schedule(const ScheduleSettings& settings) : settings_(settings) {
+    double product = 1;
+    for (int t = 0; t < settings.timesteps; t++) {
+      product *= 1 - beta(t);
+      alpha_.push_back(std::sqrt(product));
+      sigma_.push_back(std::sqrt(1 - product));
+    }
+  }
+
+  int timesteps() const { return settings_.timesteps; }
+  Prediction prediction() const { return settings_.prediction; }
+
+  // Timestep -1 is the picture itself: α 1, σ 0.
+  double alpha(int t) const { return t < 0 ? 1 : alpha_[static_cast<size_t>(t)]; }
+  double sigma(int t) const { return t < 0 ? 0 : sigma_[static_cast<size_t>(t)]; }
+  double snr(int t) const { return alpha(t) * alpha(t) / (sigma(t) * sigma(t)); }
+
+  // The weight of a squared error at t (Hang et al. 2023, "Efficient Diffusion Training via Min-SNR
+  // Weighting Strategy"): min(SNR, γ) on the error of x_0, which is for the prediction of
+  //   ε: min(SNR, γ) / SNR     (1 in the limit of SNR 0: no division by it)
+  //   v: min(SNR, γ) / (SNR + 1)
+  double weight(int t) const {
+    if (!settings_.min_snr_gamma) return 1;
+    const double ratio = snr(t), cut = std::min(ratio, *settings_.min_snr_gamma);
+    if (settings_.prediction == Prediction::v) return cut / (ratio + 1);
+    return ratio > 0 ? cut / ratio : 1;
+  }
+
+  // What the model is to say: ε, or v = α ε - σ x_0 (Salimans and Ho 2022, appendix D).
+  void noisy(int t, const float* x0, const float* noise, size_t count, float* x, float* target) const {
+    const auto a = static_cast<float>(alpha(t)), s = static_cast<float>(sigma(t));
+    const bool v = settings_.prediction == Prediction::v;
+    for (size_t i = 0; i < count; i++) {
+      x[i] = a * x0[i] + s * noise[i];
+      target[i] = v ? a * noise[i] - s * x0[i] : noise[i];
+    }
+  }
+
+  // x_0 out of x_t and what the model said.
+  void picture(int t, const float* x, const float* said, size_t count, float* x0) const {
+    const auto a = static_cast<float>(alpha(t)), s = static_cast<float>(sigma(t));
+    const bool v = settings_.prediction == Prediction::v;
+    for (size_t i = 0; i < count; i++) x0[i] = v ? a * x[i] - s * said[i] : (x[i] - s * said[i]) / a;
+  }
+
+ private:
+  double beta(int t) const {
+    const double last = settings_.timesteps - 1, share = last > 0 ? t / last : 0;
+    const double start = settings_.beta_start, end = settings_.beta_end;
+    if (settings_.betas == "linear") return start + share * (end - start);
+    if (settings_.betas == "cosine") {  // Nichol and Dhariwal 2021, eq. 17
+      const auto bar = [&](int i) {
+        const double angle = (static_cast<double>(i) / settings_.timesteps + 0.008) / 1.008 * std::numbers::pi / 2;
+        return std::cos(angle) * std::cos(angle);
+      };
+      return std::min(1 - bar(t + 1) / bar(t), 0.999);
+    }
+    const double root = std::sqrt(start) + share * (std::sqrt(end) - std::sqrt(start));
+    return root * root;  // scaled-linear: linear in √β, as Stable Diffusion 1.x
+  }
+
+  ScheduleSettings settings_;
+  std::vector<double> alpha_, sigma_;
+};
+
+}  // namespace tiller
