@@ -61,16 +61,15 @@ inline size_t transposed_size(int taps, int in, int out) {
 }
 
 // Panels [out][taps][in], of which inputs [in_begin, in_begin + in_count) are taken, to panels
-// [in_count][taps][out]. `reverse` turns the taps round, as the gradient of a convolution wants it.
-// Columns past in_count are left as they are: what is computed from them is never stored.
+// [in_count][taps][out]. Columns past in_count are left as they are: what is computed from them is never stored.
 inline void transpose_panels(Pool& pool, const float* from, const Block& block, int in_begin,
-                             int in_count, bool reverse, float* to) {
+                             int in_count, float* to) {
   const int taps = block.taps, in = block.in, out = block.out;
   const size_t from_size = (size_t)block.rows() * kPanel, to_size = (size_t)taps * out * kPanel;
   const auto squares = [&](int tap, int i, const float* source, float* target) {
     const int i_count = std::min(kLanes, in_count - i);
     const float* row = source + ((size_t)tap * in + in_begin + i) * kPanel;
-    float* column = target + (size_t)(reverse ? taps - 1 - tap : tap) * out * kPanel + i % kPanel;
+    float* column = target + (size_t)tap * out * kPanel + i % kPanel;
     for (int o = 0; o < out; o += kLanes) {
       const float* s = row + (size_t)(o / kPanel) * from_size + o % kPanel;
       float* t = column + (size_t)o * kPanel;

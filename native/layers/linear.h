@@ -83,7 +83,7 @@ struct Linear : Layer {
   void input_gradient(Value* source, int first_row) {
     if (!source->needs_gradient) return;
     const int k = source->channels();
-    transpose_panels(pool(), w->weight, *w, first_row, k, false, workspace());
+    transpose_panels(pool(), w->weight, *w, first_row, k, workspace());
     const bool accumulate = source->accumulate_gradient();
     multiply(pool(),
              {y->gradient, w->out, w->out, workspace(), (size_t)w->out * kPanel, k, source->gradient,

@@ -1,0 +1,285 @@
+// Attention without its matrix of weights: one head of one picture at a time, in panels of queries or
+// keys that stay in L1, with a running softmax; the backward pass recomputes the weights from the
+// log-sum-exp (T. Dao et al., "FlashAttention", 2022, algorithms 1 and 4). Scores are kept with their
+// panel's side innermost, so that no sum runs across a vector. Formulas: layers/attention.h.
+#pragma once
+#include <cmath>
+
+#include "compute/arena.h"
+#include "compute/pool.h"
+#include "kernels/functions.h"
+#include "kernels/tile.h"
+
+namespace tiller {
+
+struct AttentionJob {
+  int pictures, queries, keys, heads, head_size;
+  bool causal;
+  const float* q; // query t of picture n: q + (n * queries + t) * q_stride + head * head_size
+  int q_stride;
+  const float *k, *v; // with kv_stride
+  int kv_stride;
+  float* o; // [pictures, queries, heads * head_size]
+  float* lse; // [pictures, heads, queries]: log2 of the sum of 2^score
+
+  int o_stride() const { return heads * head_size; }
+  float scale() const { return 1 / std::sqrt((float)head_size); }
+};
+
+namespace attention_detail {
+
+inline constexpr int kKeyBlock = 128;  // keys between two rescalings of the running softmax
+inline constexpr int kQueryBlock = 32; // queries at a time in the backward pass
+inline constexpr float kMasked = -1e30f;
+
+// c[i][j] += sum over k: a[i * a_row + k * a_step] * b[k * b_step + j]
+template <int Rows, int Vectors>
+TILLER_INLINE void add_products(Vec (&c)[Rows][Vectors], const float* a, int a_row, int a_step,
+                                const float* b, int b_step, int depth) {
+  for (int k = 0; k < depth; k++, a += a_step, b += b_step) {
+    Vec y[Vectors];
+    for (int j = 0; j < Vectors; j++) y[j] = load(b + j * kLanes);
+    for (int i = 0; i < Rows; i++) {
+      const Vec x = broadcast(a[(ptrdiff_t)i * a_row]);
+      for (int j = 0; j < Vectors; j++) c[i][j] += x * y[j];
+    }
+  }
+}
+
+template <int Rows, int Vectors>
+TILLER_INLINE void fill_tile(Vec (&c)[Rows][Vectors], const float* from, int stride) {
+  for (int i = 0; i < Rows; i++)
+    for (int j = 0; j < Vectors; j++) c[i][j] = load(from + (ptrdiff_t)i * stride + j * kLanes);
+}
+template <int Rows, int Vectors>
+TILLER_INLINE void store_tile(const Vec (&c)[Rows][Vectors], float* to, int stride) {
+  for (int i = 0; i < Rows; i++)
+    for (int j = 0; j < Vectors; j++) store(to + (ptrdiff_t)i * stride + j * kLanes, c[i][j]);
+}
+
+// first, first + 1, …
+TILLER_INLINE VecInt counting(int first) {
+  VecInt v;
+  for (int i = 0; i < kLanes; i++) v[i] = first + i;
+  return v;
+}
+
+// to[d][i] = from[i][d] * factor for `count` rows; the rest of the panel is zero.
+inline void pack_transposed(const float* from, int stride, int count, int size, float factor, float* to) {
+  for (int i = 0; i < count; i++)
+    for (int d = 0; d < size; d++) to[d * kPanel + i] = from[(size_t)i * stride + d] * factor;
+  for (int i = count; i < kPanel; i++)
+    for (int d = 0; d < size; d++) to[d * kPanel + i] = 0;
+}
+
+} // namespace attention_detail
+
+inline void attention_forward_head(const AttentionJob& job, int n, int head) {
+  using namespace attention_detail;
+  const int size = job.head_size, qs = job.q_stride, ks = job.kv_stride;
+  const float* q = job.q + (size_t)n * job.queries * qs + head * size;
+  const float* k = job.k + (size_t)n * job.keys * ks + head * size;
+  const float* v = job.v + (size_t)n * job.keys * ks + head * size;
+  float* o = job.o + (size_t)n * job.queries * job.o_stride() + head * size;
+  float* lse = job.lse + ((size_t)n * job.heads + head) * job.queries;
+  Scratch scratch;
+  float* scores = scratch.take(kKeyBlock * kPanel); // [key][query]
+  float *qt = scratch.take(size * kPanel), *ot = scratch.take(size * kPanel); // [channel][query]
+  for (int q0 = 0; q0 < job.queries; q0 += kPanel) {
+    const int count = std::min(kPanel, job.queries - q0);
+    const int keys = job.causal ? std::min(job.keys, q0 + count) : job.keys;
+    pack_transposed(q + (size_t)q0 * qs, qs, count, size, job.scale() * kLog2E, qt);
+    Vec most[kTileVectors], total[kTileVectors] = {};
+    for (auto& m : most) m = broadcast(kMasked);
+    for (int k0 = 0; k0 < keys; k0 += kKeyBlock) {
+      const int block = std::min(kKeyBlock, keys - k0);
+      Vec before[kTileVectors];
+      for (int j = 0; j < kTileVectors; j++) before[j] = most[j];
+      for_each_tile(block, [&](int first, int rows) { // (1)
+        with_constant_rows(rows, [&]<int Rows>() {
+          Vec c[Rows][kTileVectors] = {};
+          add_products(c, k + (size_t)(k0 + first) * ks, ks, 1, qt, kPanel, size);
+          for (int j = 0; job.causal && j < kTileVectors; j++)
+            for (int i = 0; i < Rows; i++)
+              c[i][j] = counting(q0 + j * kLanes) < k0 + first + i ? broadcast(kMasked) : c[i][j];
+          for (int i = 0; i < Rows; i++)
+            for (int j = 0; j < kTileVectors; j++) most[j] = max(most[j], c[i][j]);
+          store_tile(c, scores + first * kPanel, kPanel);
+        });
+      });
+      Vec shrink[kTileVectors];
+      for (int j = 0; j < kTileVectors; j++) {
+        shrink[j] = exp2(before[j] - most[j]);
+        total[j] *= shrink[j];
+      }
+      for (int i = 0; i < block; i++) // (2)
+        for (int j = 0; j < kTileVectors; j++) {
+          const Vec p = exp2(load(scores + i * kPanel + j * kLanes) - most[j]);
+          total[j] += p;
+          store(scores + i * kPanel + j * kLanes, p);
+        }
+      for_each_tile(size, [&](int first, int rows) { // (3)
+        with_constant_rows(rows, [&]<int Rows>() {
+          Vec c[Rows][kTileVectors] = {};
+          if (k0 > 0) {
+            fill_tile(c, ot + first * kPanel, kPanel);
+            for (int i = 0; i < Rows; i++)
+              for (int j = 0; j < kTileVectors; j++) c[i][j] *= shrink[j];
+          }
+          add_products(c, v + (size_t)k0 * ks + first, 1, ks, scores, kPanel, block);
+          store_tile(c, ot + first * kPanel, kPanel);
+        });
+      });
+    }
+    float inverse[kPanel], highest[kPanel];
+    for (int j = 0; j < kTileVectors; j++) {
+      store(inverse + j * kLanes, 1.f / total[j]);
+      store(highest + j * kLanes, most[j]);
+    }
+    for (int i = 0; i < count; i++) {
+      lse[q0 + i] = highest[i] - std::log2(inverse[i]);
+      float* out = o + (size_t)(q0 + i) * job.o_stride();
+      for (int d = 0; d < size; d++) out[d] = ot[d * kPanel + i] * inverse[i];
+    }
+  }
+}
+
+struct AttentionGradients {
+  const float* dout; // as o
+  float* dq;         // as q; null where not wanted
+  float *dk, *dv;    // as k and v; both null where not wanted
+  bool accumulate_q, accumulate_kv;
+};
+
+namespace attention_detail {
+
+// What the backward pass of one head works on. Packed rows are `size` long, wide ones `wide`.
+struct HeadBuffers {
+  int size, wide;
+  float *q, *g;           // packed [query][size]; q is scaled by scale log2 e
+  float *minus_lse, *minus_dot; // [query]
+  float* dq;              // [query][wide]
+  float *kt, *vt;         // [size][key of the panel]
+  float* k;               // [key of the panel][wide]
+  float *p, *ds;          // [query of the block][key of the panel]
+  float *dkt, *dvt;       // [size][key of the panel]
+
+  HeadBuffers(Scratch& scratch, int queries, int size) : size(size), wide(round_up(size, kLanes)) {
+    q = scratch.take((size_t)queries * size), g = scratch.take((size_t)queries * size);
+    minus_lse = scratch.take(queries), minus_dot = scratch.take(queries);
+    dq = scratch.take((size_t)queries * wide);
+    kt = scratch.take(size * kPanel), vt = scratch.take(size * kPanel);
+    k = scratch.take(wide * kPanel);
+    p = scratch.take(kQueryBlock * kPanel), ds = scratch.take(kQueryBlock * kPanel);
+    dkt = scratch.take(size * kPanel), dvt = scratch.take(size * kPanel);
+  }
+};
+
+// rows[d][key] += sum over queries: a[query][d] * weights[query][key]
+inline void add_to_keys(float* rows, const float* a, const float* weights, int size, int queries) {
+  for_each_tile(size, [&](int first, int height) {
+    with_constant_rows(height, [&]<int Rows>() {
+      Vec c[Rows][kTileVectors];
+      fill_tile(c, rows + first * kPanel, kPanel);
+      add_products(c, a + first, 1, size, weights, kPanel, queries);
+      store_tile(c, rows + first * kPanel, kPanel);
+    });
+  });
+}
+
+// dq[query][d] += sum over keys: ds[query][key] * k[key][d], Vectors of d at a time
+template <int Vectors>
+inline void add_to_queries(const HeadBuffers& h, float* dq, int queries, int keys, int d) {
+  for_each_tile(queries, [&](int first, int height) {
+    with_constant_rows(height, [&]<int Rows>() {
+      Vec c[Rows][Vectors];
+      fill_tile(c, dq + (size_t)first * h.wide + d, h.wide);
+      add_products(c, h.ds + first * kPanel, kPanel, 1, h.k + d, h.wide, keys);
+      store_tile(c, dq + (size_t)first * h.wide + d, h.wide);
+    });
+  });
+}
+
+// (4) … (8) for one block of queries against one panel of keys
+inline void backward_block(const HeadBuffers& h, int q0, int queries, int k0, int keys, bool causal) {
+  const float *q = h.q + (size_t)q0 * h.size, *g = h.g + (size_t)q0 * h.size;
+  for_each_tile(queries, [&](int first, int height) {
+    with_constant_rows(height, [&]<int Rows>() {
+      Vec p[Rows][kTileVectors], ds[Rows][kTileVectors];
+      for (int i = 0; i < Rows; i++)
+        for (int j = 0; j < kTileVectors; j++) p[i][j] = broadcast(h.minus_lse[q0 + first + i]);
+      add_products(p, q + first * h.size, h.size, 1, h.kt, kPanel, h.size);
+      for (int i = 0; i < Rows; i++)
+        for (int j = 0; j < kTileVectors; j++) {
+          p[i][j] = exp2(p[i][j]); // (4)
+          if (causal) p[i][j] = counting(k0 + j * kLanes) > q0 + first + i ? Vec{} : p[i][j];
+        }
+      store_tile(p, h.p + first * kPanel, kPanel);
+      for (int i = 0; i < Rows; i++)
+        for (int j = 0; j < kTileVectors; j++) ds[i][j] = broadcast(h.minus_dot[q0 + first + i]);
+      add_products(ds, g + first * h.size, h.size, 1, h.vt, kPanel, h.size);
+      for (int i = 0; i < Rows; i++)
+        for (int j = 0; j < kTileVectors; j++)
+          ds[i][j] *= load(h.p + (first + i) * kPanel + j * kLanes); // (5)
+      store_tile(ds, h.ds + first * kPanel, kPanel);
+    });
+  });
+  add_to_keys(h.dvt, g, h.p, h.size, queries);  // (6)
+  add_to_keys(h.dkt, q, h.ds, h.size, queries); // (7)
+  float* dq = h.dq + (size_t)q0 * h.wide;
+  int d = 0; // (8)
+  for (; d + kPanel <= h.wide; d += kPanel) add_to_queries<kTileVectors>(h, dq, queries, keys, d);
+  if (d < h.wide) add_to_queries<1>(h, dq, queries, keys, d);
+}
+
+inline void write(float* to, float value, bool accumulate) { *to = accumulate ? *to + value : value; }
+
+} // namespace attention_detail
+
+inline void attention_backward_head(const AttentionJob& job, const AttentionGradients& g, int n, int head) {
+  using namespace attention_detail;
+  const int size = job.head_size, os = job.o_stride(), qs = job.q_stride, ks = job.kv_stride;
+  const size_t q_base = (size_t)n * job.queries * qs + head * size;
+  const size_t k_base = (size_t)n * job.keys * ks + head * size;
+  const size_t o_base = (size_t)n * job.queries * os + head * size;
+  const float* lse = job.lse + ((size_t)n * job.heads + head) * job.queries;
+  Scratch scratch;
+  const HeadBuffers h(scratch, job.queries, size);
+  const float q_scale = job.scale() * kLog2E;
+  for (int t = 0; t < job.queries; t++) {
+    float dot = 0;
+    for (int d = 0; d < size; d++) {
+      const float dout = g.dout[o_base + (size_t)t * os + d];
+      h.q[(size_t)t * size + d] = job.q[q_base + (size_t)t * qs + d] * q_scale;
+      h.g[(size_t)t * size + d] = dout;
+      dot += dout * job.o[o_base + (size_t)t * os + d];
+    }
+    h.minus_lse[t] = -lse[t];
+    h.minus_dot[t] = -dot;
+  }
+  std::fill(h.dq, h.dq + (size_t)job.queries * h.wide, 0.f);
+  for (int k0 = 0; k0 < job.keys; k0 += kPanel) {
+    const int count = std::min(kPanel, job.keys - k0);
+    const float *k = job.k + k_base + (size_t)k0 * ks, *v = job.v + k_base + (size_t)k0 * ks;
+    pack_transposed(k, ks, count, size, 1, h.kt);
+    pack_transposed(v, ks, count, size, 1, h.vt);
+    for (int i = 0; i < count; i++)
+      for (int d = 0; d < h.wide; d++) h.k[i * h.wide + d] = d < size ? k[(size_t)i * ks + d] : 0;
+    std::fill(h.dkt, h.dkt + size * kPanel, 0.f);
+    std::fill(h.dvt, h.dvt + size * kPanel, 0.f);
+    const int first = job.causal ? k0 / kQueryBlock * kQueryBlock : 0; // earlier queries see none
+    for (int q0 = first; q0 < job.queries; q0 += kQueryBlock)
+      backward_block(h, q0, std::min(kQueryBlock, job.queries - q0), k0, count, job.causal);
+    for (int i = 0; g.dk != nullptr && i < count; i++)
+      for (int d = 0; d < size; d++) {
+        const size_t at = k_base + (size_t)(k0 + i) * ks + d;
+        write(g.dk + at, h.dkt[d * kPanel + i] / kLog2E, g.accumulate_kv);
+        write(g.dv + at, h.dvt[d * kPanel + i], g.accumulate_kv);
+      }
+  }
+  for (int t = 0; g.dq != nullptr && t < job.queries; t++)
+    for (int d = 0; d < size; d++)
+      write(g.dq + q_base + (size_t)t * qs + d, h.dq[(size_t)t * h.wide + d] * job.scale(), g.accumulate_q);
+}
+
+} // namespace tiller

@@ -1,0 +1,69 @@
+// attention.h   o = softmax(q kᵀ/√d) v, per picture and head (Vaswani et al., 2017, section 3.2.1).
+//               q [n, T, D] at column `q_column` of its value, k, v [n, S, D] at columns `k_column`,
+//               `v_column` of theirs, o [n, T, D], D = heads · d. Self-attention reads one value
+//               [n, T, 3D] for all three. `causal`: query t sees keys 0 … t.
+// (1) s = q kᵀ/√d           in base 2: times log₂ e
+// (2) p = 2^(s - l), l = log₂ sum 2^s     l is kept for backward, p is not
+// (3) o = p v               overwritten
+// (4) p again from q, k and l
+// (5) ds = p (do vᵀ - sum do·o)
+// (6) dv = pᵀ do,  (7) dk = dsᵀ q/√d,  (8) dq = ds k/√d      overwritten or accumulated
+#pragma once
+#include "compute/tape.h"
+#include "kernels/attention.h"
+
+namespace tiller {
+
+struct Attention : Layer {
+  struct Columns {
+    int q = 0, k = 0, v = 0;
+  };
+
+  Value *q, *kv, *o, *lse; // q and kv may be the same value
+  const Columns columns;
+  const int heads, head_size;
+  const bool causal;
+
+  Attention(Tape& tape, Value* q, Value* kv, Columns columns, int heads, int head_size, bool causal = false)
+      : Layer(tape), q(keeps(reads(q))), kv(q == kv ? kv : keeps(reads(kv))), columns(columns),
+        heads(heads), head_size(head_size), causal(causal) {
+    o = keeps(makes({q->shape.n, q->shape.h, q->shape.w, heads * head_size}, false));
+    lse = saves({q->shape.n, 1, heads, q->shape.tokens()});
+  }
+
+  const char* kind() const override { return "attention"; }
+
+  void forward() override {
+    each_head([this](int n, int head) { attention_forward_head(job(), n, head); });
+  }
+
+  void backward() override {
+    AttentionGradients g{o->gradient, nullptr, nullptr, nullptr, false, false};
+    if (q->needs_gradient) {
+      g.dq = q->gradient + columns.q;
+      g.accumulate_q = q->accumulate_gradient();
+    }
+    if (kv->needs_gradient) {
+      g.dk = kv->gradient + columns.k;
+      g.dv = kv->gradient + columns.v;
+      g.accumulate_kv = q == kv ? g.accumulate_q : kv->accumulate_gradient();
+    }
+    each_head([&](int n, int head) { attention_backward_head(job(), g, n, head); });
+  }
+
+ private:
+  template <class Body>
+  void each_head(const Body& body) {
+    pool().split(q->shape.n * heads, [&](Range range) {
+      for (int i = range.begin; i < range.end; i++) body(i / heads, i % heads);
+    });
+  }
+
+  AttentionJob job() const {
+    return {q->shape.n, q->shape.tokens(), kv->shape.tokens(), heads, head_size, causal,
+            q->data + columns.q, q->channels(), kv->data + columns.k, kv->data + columns.v,
+            kv->channels(), o->data, lse->data};
+  }
+};
+
+} // namespace tiller

@@ -1,0 +1,61 @@
+// mse_loss.h   The weighted squared error. y, target [n, H, W, C]  weights [n, 1, 1, 1]
+// (1) l[n] = mean over a picture of (y - target)²     in double, unweighted: `losses`
+// (2) dy = scale · weights[n] · 2 (y - target)/size   overwritten or accumulated; size = H·W·C
+// The loss that is minimized is scale · sum over n of weights[n] l[n]. With scale = 1 / (all pictures
+// of a step) the gradients of its micro-batches add up to the step's.
+#pragma once
+#include "compute/tape.h"
+
+namespace tiller {
+
+struct MeanSquaredError : Layer {
+  Value *y, *target, *weights;
+  double scale = 1;
+  std::vector<double> losses;
+
+  // The caller fills `target` and `weights`, which are made here.
+  MeanSquaredError(Tape& tape, Value* y)
+      : Layer(tape), y(keeps(reads(y))), target(keeps(reads(tape.input(y->shape)))),
+        weights(keeps(reads(tape.input({y->shape.n, 1, 1, 1})))), losses(y->shape.n) {
+    makes({1, 1, 1, 1}, false); // stands for the loss, so that backward is called
+  }
+
+  const char* kind() const override { return "mse_loss"; }
+
+  void forward() override {
+    const size_t size = y->shape.size() / y->shape.n;
+    pool().split(y->shape.n, [&](Range pictures) {
+      for (int n = pictures.begin; n < pictures.end; n++) { // (1)
+        double sum = 0;
+        for (size_t i = n * size; i < (n + 1) * size; i++) {
+          const double d = (double)y->data[i] - target->data[i];
+          sum += d * d;
+        }
+        losses[n] = sum / (double)size;
+      }
+    });
+  }
+
+  void backward() override {
+    const size_t size = y->shape.size() / y->shape.n;
+    const bool accumulate = y->accumulate_gradient();
+    pool().split(y->shape.n, [&](Range pictures) {
+      for (int n = pictures.begin; n < pictures.end; n++) { // (2)
+        const float factor = (float)(2 * scale * weights->data[n] / (double)size);
+        for (size_t i = n * size; i < (n + 1) * size; i++) {
+          const float d = factor * (y->data[i] - target->data[i]);
+          y->gradient[i] = accumulate ? y->gradient[i] + d : d;
+        }
+      }
+    });
+  }
+
+  // scale · sum of weights · losses, after forward()
+  double total() const {
+    double sum = 0;
+    for (int n = 0; n < y->shape.n; n++) sum += weights->data[n] * losses[n];
+    return sum * scale;
+  }
+};
+
+} // namespace tiller
