@@ -1,0 +1,41 @@
+import { Connection } from '@temporalio/client';
+
+/** Long enough for any run; Temporal's development server forgets after a day. */
+const KEEP_SECONDS = 10 * 365 * 24 * 3600;
+
+async function withConnection<Result>(
+  address: string,
+  use: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const connection = Connection.lazy({ address, connectTimeout: '2s' });
+  try {
+    return await connection.withDeadline(Date.now() + 5000, () => use(connection));
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Whether a server says that it serves. */
+export async function isServing(address: string): Promise<boolean> {
+  try {
+    return await withConnection(address, async ({ healthService }) => {
+      const service = 'temporal.api.workflowservice.v1.WorkflowService';
+      const { status } = await healthService.check({ service });
+      return status === 1; // SERVING
+    });
+  } catch {
+    return false; // whatever it was: not serving
+  }
+}
+
+/** Raises how long closed workflows are kept. */
+export function keepHistory(address: string, namespace = 'default'): Promise<void> {
+  return withConnection(address, async ({ workflowService }) => {
+    const { config } = await workflowService.describeNamespace({ namespace });
+    if (Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) >= KEEP_SECONDS) return;
+    await workflowService.updateNamespace({
+      namespace,
+      config: { workflowExecutionRetentionTtl: { seconds: KEEP_SECONDS as never } },
+    });
+  });
+}

@@ -1,0 +1,267 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { type Db, openRecord } from '../db/connection.ts';
+import { appendEvent } from '../db/events.ts';
+import { cacheHome, homePaths } from '../db/home.ts';
+import { migrate } from '../db/migrate.ts';
+import { claimSupervisor, removeProcess, writeProcess } from '../db/processes.ts';
+import { TillerError } from '../recipes/errors.ts';
+import { startChild } from './child.ts';
+import { type BinaryEngine, findEngine } from './find.ts';
+import { isServing } from './health.ts';
+import { keep, type Keeper } from './keeper.ts';
+import { putRight } from './leftovers.ts';
+import { rotate } from './logs.ts';
+import { choosePort, requirePort } from './ports.ts';
+import { signalGroup, startEngine } from './start.ts';
+import { stopInOrder } from './stop.ts';
+import type { Role, Up, UpOptions } from './up.ts';
+
+const room = import.meta.dirname;
+const ourPrograms = {
+  worker: join(room, 'worker-main.ts'),
+  dashboard: join(room, '..', 'dashboards', 'server.ts'),
+};
+const DASHBOARD_PORT = 7420;
+const UI_PORT = 8233;
+/** Long: a trainer on a slow disk writes many gigabytes. */
+const SAVE_WITHIN_MS = 15 * 60 * 1000;
+const WATCH_MS = 10_000;
+/** Watches in a row without an answer, after which a living engine is taken for hung. */
+const HUNG_AFTER = 6;
+
+/** Errors that no second try mends. */
+const finalCodes = new Set(['PORT_IN_USE', 'ENGINE_DATABASE_CORRUPT', 'ENGINE_VERSION']);
+const isFinal = (error: unknown): boolean =>
+  error instanceof TillerError && finalCodes.has(error.code);
+
+/**
+ * Starts dashboard, engine and worker and keeps them alive, each a process of its own. Settles when
+ * the dashboard answers: finding the engine may take minutes the first time. Only one `up` runs on a
+ * home. Errors: ALREADY_UP, PORT_IN_USE, RECORD_NEWER, RECORD_CORRUPT, PROCESS_FAILED; from `ready`
+ * also those of findEngine and startEngine.
+ */
+export async function superviseUp(options: UpOptions): Promise<Up> {
+  const paths = homePaths(options.home);
+  await mkdir(paths.logs, { recursive: true });
+  migrate(paths.record);
+  const db = openRecord(paths.record);
+  try {
+    claimSupervisor(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  const supervisor = new Supervisor(db, options);
+  try {
+    return await supervisor.start();
+  } catch (error) {
+    await supervisor.stop();
+    throw error;
+  }
+}
+
+class Supervisor {
+  readonly #db: Db;
+  readonly #options: UpOptions;
+  readonly #paths: ReturnType<typeof homePaths>;
+  readonly #log: Logger;
+  /** What the children are given. */
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #keepers: Partial<Record<Role, Keeper>> = {};
+  readonly #stopping = new AbortController();
+  readonly #done = Promise.withResolvers<void>();
+  #bringingUp: Promise<unknown> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
+  #watch: NodeJS.Timeout | undefined;
+
+  constructor(db: Db, options: UpOptions) {
+    this.#db = db;
+    this.#options = options;
+    this.#paths = homePaths(options.home);
+    const file = this.#logFile('supervisor');
+    rotate(file);
+    this.#log = pino({ name: 'supervisor' }, pino.destination({ dest: file, sync: true }));
+    const { env = process.env } = options;
+    this.#env = {
+      ...env,
+      TILLER_HOME: options.home,
+      // Without it each start compiles the same modules anew: a third of a worker's start.
+      NODE_COMPILE_CACHE: env['NODE_COMPILE_CACHE'] ?? join(cacheHome(env), 'node'),
+    };
+  }
+
+  async start(): Promise<Up> {
+    const { home, ports = {} } = this.#options;
+    for (const what of await putRight(this.#db, home)) this.#note('leftover', what);
+    const dashboard = await choose(
+      ports.dashboard ?? portOf(this.#env),
+      DASHBOARD_PORT,
+      'the dashboard',
+    );
+    this.#env['TILLER_PORT'] = String(dashboard);
+    const ready = this.#bringUp();
+    this.#bringingUp = ready.catch(() => {}); // whoever awaits `ready` is told
+    void ready.catch(() => this.stop());
+    this.#watch = setInterval(() => this.#rotateLogs(), WATCH_MS);
+    await this.#keepChild('dashboard').ready;
+    return {
+      dashboard: `127.0.0.1:${dashboard}`,
+      ready,
+      done: this.#done.promise,
+      stop: () => this.stop(),
+      force: () => this.#force(),
+    };
+  }
+
+  async #bringUp(): Promise<{ engine: string; ui?: string }> {
+    const { ports = {}, ui, env = process.env, progress } = this.#options;
+    const { signal } = this.#stopping;
+    const found = await findEngine({
+      env,
+      signal,
+      databaseFile: this.#paths.engine,
+      log: (line) => this.#say(line),
+      ...(progress && { progress }),
+    });
+    let engine: string;
+    let uiPort: number | undefined;
+    if (found.kind === 'outside') {
+      engine = found.connection.address;
+      this.#env['TILLER_ENGINE_NAMESPACE'] = found.namespace;
+    } else {
+      const port = await choose(ports.engine, 0, 'the engine');
+      uiPort = ui === true ? await choose(ports.ui, UI_PORT, "Temporal's web page") : undefined;
+      engine = `127.0.0.1:${port}`;
+      this.#env['TILLER_ENGINE_NAMESPACE'] = 'default';
+      signal.throwIfAborted();
+      await this.#keepEngine(found, port, uiPort).ready;
+    }
+    this.#env['TILLER_ENGINE_ADDRESS'] = engine;
+    signal.throwIfAborted();
+    await this.#keepChild('worker').ready;
+    return { engine, ...(uiPort !== undefined && { ui: `127.0.0.1:${uiPort}` }) };
+  }
+
+  #keepEngine({ path, version }: BinaryEngine, port: number, uiPort?: number): Keeper {
+    const logFile = this.#logFile('engine');
+    const address = `127.0.0.1:${port}`;
+    return this.#keep('engine', async (restarts, signal) => {
+      let row: { pid: number; process_start: string; address: string; restarts: number };
+      const engine = await startEngine({
+        ...{ binary: path, version, databaseFile: this.#paths.engine, port, logFile, signal },
+        env: this.#env,
+        ...(uiPort !== undefined && { uiPort }),
+        onSpawn: (pid, process_start) => {
+          row = { pid, process_start, address, restarts };
+          writeProcess(this.#db, 'engine', { ...row, state: 'starting' });
+        },
+      });
+      writeProcess(this.#db, 'engine', { ...row!, state: 'healthy' });
+      this.#watchEngine(engine);
+      return engine;
+    });
+  }
+
+  /** A server that lives and doesn't answer for a minute is ended, and so started again. */
+  #watchEngine({
+    pid,
+    address,
+    exited,
+  }: {
+    pid: number;
+    address: string;
+    exited: Promise<unknown>;
+  }) {
+    let silent = 0;
+    const timer = setInterval(async () => {
+      silent = (await isServing(address)) ? 0 : silent + 1;
+      if (silent !== HUNG_AFTER) return;
+      this.#note('process', 'the engine does not answer: ending it');
+      signalGroup(pid, 'SIGKILL');
+    }, WATCH_MS);
+    void exited.then(() => clearInterval(timer));
+  }
+
+  #keepChild(role: 'worker' | 'dashboard'): Keeper {
+    const program = (this.#options.programs ?? ourPrograms)[role];
+    const logFile = this.#logFile(role);
+    return this.#keep(role, (restarts, signal) =>
+      startChild(this.#db, { role, program, env: this.#env, logFile, restarts, signal }),
+    );
+  }
+
+  #keep(role: Role, launch: Parameters<typeof keep>[0]['launch']): Keeper {
+    const keeper = keep({
+      launch,
+      isFinal,
+      onDown: (why, delay) => {
+        const when = delay === 0 ? 'at once' : `in ${delay / 1000} s`;
+        this.#note('process', `the ${role} is down: ${why}; starting it again ${when}`);
+      },
+    });
+    this.#keepers[role] = keeper;
+    return keeper;
+  }
+
+  /** Never twice: who asks again waits for the same end. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    const { worker, dashboard, engine } = this.#keepers;
+    const { saveWithin = SAVE_WITHIN_MS } = this.#options;
+    const say = (line: string) => this.#say(line);
+    await stopInOrder({ db: this.#db, worker, dashboard, engine, say, saveWithin });
+    await this.#bringingUp;
+    clearInterval(this.#watch);
+    for (const role of ['worker', 'dashboard', 'engine', 'supervisor'] as const) {
+      removeProcess(this.#db, role);
+    }
+    this.#log.info('stopped');
+    this.#db.close();
+    this.#done.resolve();
+  }
+
+  #force(): void {
+    for (const keeper of Object.values(this.#keepers)) {
+      const pid = keeper.pid();
+      if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+    }
+    void this.stop();
+  }
+
+  #rotateLogs(): void {
+    for (const role of ['engine', 'worker', 'dashboard']) rotate(this.#logFile(role));
+  }
+
+  readonly #logFile = (role: string): string => join(this.#paths.logs, `${role}.log`);
+
+  #say(line: string): void {
+    this.#log.info(line);
+    this.#options.say?.(line);
+  }
+
+  /** What a person may look for later is an event too. */
+  #note(kind: 'process' | 'leftover', line: string): void {
+    this.#say(line);
+    appendEvent(this.#db, { kind, message: line });
+  }
+}
+
+/** A given port must be free; where none is given, the usual one or any. */
+async function choose(given: number | undefined, usual: number, whose: string): Promise<number> {
+  if (given === undefined || given === 0) return choosePort(usual);
+  await requirePort(given, whose);
+  return given;
+}
+
+function portOf({ TILLER_PORT: port }: NodeJS.ProcessEnv): number | undefined {
+  if (!port) return undefined;
+  if (/^\d{1,5}$/.test(port) && Number(port) < 65536) return Number(port);
+  throw new TillerError('USAGE', `TILLER_PORT is no port: ${port}`, { hint: 'Give it a number.' });
+}
