@@ -51,7 +51,7 @@ inline void append_utf8(std::string& text, uint32_t c) {
     return;
   }
   const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-  text += static_cast<char>((0xF00u >> more & 0xFF) | c >> 6 * more);
+  text += static_cast<char>((0xFF00u >> (more + 1) & 0xFF) | c >> 6 * more);
   for (int k = more - 1; k >= 0; k--) text += static_cast<char>(0x80 | (c >> 6 * k & 0x3F));
 }
 

@@ -1,0 +1,166 @@
+// Schedules, min-SNR weights and samplers against diffusers (test/golden/schedules.json, made by
+// test/peers/schedules.py); codecs, words, draws, the learning rate by what they promise.
+//   diffusion_test GOLDEN.json
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "diffusion/draws.h"
+#include "diffusion/latent.h"
+#include "diffusion/sampler.h"
+#include "diffusion/words.h"
+#include "tests/check.h"
+#include "training/learning_rate.h"
+
+using namespace tiller;
+
+namespace {
+
+Schedule schedule_of(const std::string& betas, Prediction prediction, std::optional<double> gamma = {}) {
+  ScheduleSettings settings;
+  settings.betas = betas, settings.prediction = prediction, settings.min_snr_gamma = gamma;
+  return Schedule(settings);
+}
+
+void check_schedules(Checks& checks, const nlohmann::json& golden) {
+  for (const auto& entry : golden["schedules"]) {
+    const std::string betas = entry["betas"];
+    const Schedule epsilon = schedule_of(betas, Prediction::epsilon, 5), v = schedule_of(betas, Prediction::v, 5);
+    std::vector<double> alpha, of_epsilon, of_v;
+    for (const int t : golden["timesteps"]) {
+      alpha.push_back(epsilon.alpha(t) * epsilon.alpha(t));
+      of_epsilon.push_back(epsilon.weight(t));
+      of_v.push_back(v.weight(t));
+    }
+    const auto compare = [&](const std::string& name, const std::vector<double>& ours, const char* key) {
+      const auto theirs = entry[key].get<std::vector<double>>();
+      checks.expect(name + ", " + betas, relative_error(ours, theirs, ours.size()), 1e-4);
+    };
+    compare("alpha squared", alpha, "alpha_squared");
+    compare("min-SNR weight of epsilon", of_epsilon, "min_snr_epsilon");
+    compare("min-SNR weight of v", of_v, "min_snr_v");
+  }
+  // A last beta of 1 leaves nothing of the picture: SNR 0, which must not be divided by.
+  ScheduleSettings settings;
+  settings.beta_end = 1, settings.prediction = Prediction::epsilon, settings.min_snr_gamma = 5;
+  checks.expect("min-SNR at SNR 0", std::fabs(Schedule(settings).weight(999) - 1), 0);
+}
+
+void check_samplers(Checks& checks, const nlohmann::json& golden) {
+  for (const auto& entry : golden["samplers"]) {
+    const auto prediction = entry["prediction"] == "v" ? Prediction::v : Prediction::epsilon;
+    const int steps = entry["steps"];
+    auto x = golden["start"].get<std::vector<float>>();
+    std::vector<int> walk;
+    sample_latent(schedule_of("scaled-linear", prediction), entry["sampler"], steps, x,
+                  [&](int t, const std::vector<float>& at, std::vector<float>& said) {
+                    walk.push_back(t);
+                    for (size_t i = 0; i < at.size(); i++)
+                      said[i] = 0.3f * at[i] + 0.1f * std::sin(3 * at[i]) + static_cast<float>(t) / 4000;
+                  });
+    const std::string name = entry["sampler"].get<std::string>() + " " + entry["prediction"].get<std::string>() + " " + std::to_string(steps) + " steps";
+    checks.expect(name + ": timesteps", walk == entry["timesteps"].get<std::vector<int>>() ? 0 : 1, 0);
+    checks.expect(name, relative_error(x, entry["x"].get<std::vector<float>>(), x.size()), 1e-4);
+  }
+}
+
+void check_codecs(Checks& checks) {
+  for (const char* name : {"space-to-depth-2", "pixels"}) {
+    const auto codec = make_codec(name);
+    const int width = 24, height = 16;
+    std::vector<uint8_t> rgb(width * height * 3), back(rgb.size());
+    for (size_t i = 0; i < rgb.size(); i++) rgb[i] = static_cast<uint8_t>(i * 7 + i / 256);
+    std::vector<float> latent(rgb.size());
+    codec->encode(rgb.data(), width, height, latent.data());
+    LatentMeter meter(codec->channels());
+    meter.add(latent);
+    const LatentStatistics statistics = meter.statistics();
+    statistics.normalize(latent);
+    double sum = 0, squares = 0;
+    for (const float x : latent) sum += x, squares += x * x;
+    const auto n = static_cast<double>(latent.size());
+    checks.expect(std::string(name) + ": mean 0", std::fabs(sum / n), 1e-5);
+    checks.expect(std::string(name) + ": deviation 1", std::fabs(squares / n - 1), 1e-5);
+    statistics.restore(latent);
+    codec->decode(latent.data(), width, height, back.data());
+    checks.expect(std::string(name) + ": nothing is lost", rgb == back ? 0 : 1, 0);
+  }
+  const auto codec = make_codec("space-to-depth-2");
+  const uint8_t block[12] = {0, 0, 0, 255, 255, 255, 51, 51, 51, 204, 204, 204};  // 2 x 2, row by row
+  float latent[12];
+  codec->encode(block, 2, 2, latent);
+  const float expected[12] = {-1, -1, -1, 1, 1, 1, -0.6f, -0.6f, -0.6f, 0.6f, 0.6f, 0.6f};
+  checks.expect("space-to-depth-2: order of channels", relative_error(latent, expected, 12), 1e-6);
+}
+
+void check_words(Checks& checks) {
+  const std::vector<std::string> expected = {"smiling", "cat", "face", "with", "heart", "eyes", "élan", "жук", "42", "日本"};
+  checks.expect("words", split_words("  Smiling cat-face, with heart\u2019eyes! ÉLAN Жук 42 「日本」\xff\xc3") == expected ? 0 : 1, 0);
+  const auto vocabulary = Vocabulary::of_captions({"red heart", "Blue Heart", "a heart"});
+  checks.expect("vocabulary is sorted", vocabulary.words() == std::vector<std::string>{"a", "blue", "heart", "red"} ? 0 : 1, 0);
+  const auto tokens = vocabulary.tokens("RED green heart", 6);
+  checks.expect("tokens", tokens.ids == std::vector<int>{1, 6, 5, 2, 0, 0} && tokens.unknown == std::vector<std::string>{"green"} && !tokens.cut ? 0 : 1, 0);
+  const auto cut = vocabulary.tokens("a a a a a a", 4);
+  checks.expect("a long prompt is cut", cut.ids == std::vector<int>{1, 3, 3, 2} && cut.cut ? 0 : 1, 0);
+  checks.expect("the empty prompt", vocabulary.tokens("", 4).ids == std::vector<int>{1, 2, 0, 0} ? 0 : 1, 0);
+}
+
+void check_draws(Checks& checks) {
+  const size_t n = 150;
+  ItemOrder order(42, n), other(42, n);
+  int wrong = 0;
+  std::set<std::vector<size_t>> passes;
+  for (uint64_t pass = 0; pass < 5; pass++) {
+    std::vector<size_t> items;
+    for (uint64_t i = 0; i < n; i++) {
+      const auto place = order.at(pass * n + i);
+      wrong += place.pass != pass;
+      items.push_back(place.item);
+    }
+    passes.insert(items);
+    wrong += std::set(items.begin(), items.end()).size() != n;
+  }
+  checks.expect("every picture once a pass", wrong, 0);
+  checks.expect("each pass has its own order", 5 - static_cast<double>(passes.size()), 0);
+  // Entered anywhere, the row goes on as it would have.
+  for (uint64_t p = 5 * n; p-- > 0;) wrong += other.at(p).item != order.at(p).item;
+  checks.expect("order is a function of the position", wrong, 0);
+
+  Item item{0, "00000000000000aa", 0xaa, {{"light", 1}, {"heavy", 3}, {"never", 0}}};
+  std::map<std::string, int> counts;
+  double timesteps = 0, flips = 0;
+  const int passes_drawn = 4000;
+  for (uint32_t pass = 0; pass < passes_drawn; pass++) {
+    const Draw drawn = draw({42, 1000, 0.1, true}, pass, item);
+    counts[drawn.caption == nullptr ? "" : *drawn.caption]++;
+    timesteps += drawn.timestep, flips += drawn.flip;
+  }
+  checks.expect("10 % without a caption", std::fabs(counts[""] / 400.0 - 1), 0.15);
+  checks.expect("captions by weight", std::fabs(static_cast<double>(counts["heavy"]) / counts["light"] - 3), 0.4);
+  checks.expect("a caption of weight 0 is never chosen", counts["never"], 0);
+  checks.expect("timesteps are even", std::fabs(timesteps / passes_drawn / 499.5 - 1), 0.03);
+  checks.expect("half are mirrored", std::fabs(flips / passes_drawn - 0.5), 0.03);
+}
+
+void check_learning_rate(Checks& checks) {
+  const LearningRate constant{1e-3, "constant", 100, 1000}, cosine{1e-3, "cosine", 100, 1100}, linear{1e-3, "linear", 0, 10};
+  const double error = std::fabs(constant.at(1) - 1e-5) + std::fabs(constant.at(100) - 1e-3) + std::fabs(constant.at(999) - 1e-3) +
+                       std::fabs(cosine.at(101) - 1e-3) + std::fabs(cosine.at(601) - 5e-4) + std::fabs(linear.at(1) - 1e-3) +
+                       std::fabs(linear.at(10) - 1e-4) + std::fabs(linear.at(11));
+  checks.expect("learning rate", error, 1e-12);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return std::fprintf(stderr, "usage: diffusion_test GOLDEN.json\n"), 64;
+  const auto golden = nlohmann::json::parse(MappedFile(argv[1]).text());
+  Checks checks;
+  check_schedules(checks, golden);
+  check_samplers(checks, golden);
+  check_codecs(checks);
+  check_words(checks);
+  check_draws(checks);
+  check_learning_rate(checks);
+  return checks.exit_code();
+}
