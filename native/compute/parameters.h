@@ -90,15 +90,13 @@ struct Parameter {
   void walk(const Visit& visit) const {
     for (const auto& [block, tensor_out, block_out, count] : segments) {
       const int in = block->in, taps = block->taps;
-      if (!block->packed) {
-        for (size_t i = 0; i < size(); i++) visit(block->offset + i, i);
-        continue;
-      }
       for (int o = 0; o < count; o++)
         for (int i = 0; i < in; i++)
-          for (int tap = 0; tap < taps; tap++)
-            visit(block->offset + block->index(tap, i, block_out + o),
-                  ((size_t)(tensor_out + o) * in + i) * taps + tap);
+          for (int tap = 0; tap < taps; tap++) {
+            const size_t outside = block->packed ? ((size_t)(tensor_out + o) * in + i) * taps + tap
+                                                 : (size_t)i * block->out + tensor_out + o;
+            visit(block->offset + block->index(tap, i, block_out + o), outside);
+          }
     }
   }
 };

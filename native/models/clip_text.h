@@ -1,0 +1,89 @@
+// The text encoder of CLIP (A. Radford et al., "Learning transferable visual models from natural
+// language supervision", 2021, section 2.4) with free sizes and the names that Stable Diffusion 1.x's
+// checkpoints have. With 0 layers it is the normalized sum of token and position embeddings.
+#pragma once
+#include "layers/activation.h"
+#include "layers/attention.h"
+#include "layers/layer_norm.h"
+#include "layers/linear.h"
+#include "layers/token_embedding.h"
+#include "models/parts.h"
+
+namespace tiller {
+
+// The defaults are those of Stable Diffusion 1.x's encoder.
+struct ClipTextConfig {
+  int vocabulary = 49408, positions = 77;
+  int channels = 768;
+  int layers = 12, heads = 12;
+  int hidden = 3072; // of the MLP
+  float token_deviation = 0.02f, position_deviation = 0.01f; // of the initial embeddings
+  bool trainable = true; // if not, neither gradients nor the optimizer's state are kept for it
+};
+
+class ClipText {
+ public:
+  const ClipTextConfig config;
+
+  ClipText(Parameters& parameters, const ClipTextConfig& wanted,
+           const std::string& prefix = "cond_stage_model.transformer.text_model.")
+      : config(wanted) {
+    if (config.layers > 0 && (config.heads < 1 || config.channels % config.heads != 0)) {
+      throw std::invalid_argument("the text encoder's " + std::to_string(config.channels) +
+                                  " channels can't be split into " + std::to_string(config.heads) + " heads");
+    }
+    parameters.set_trainable(config.trainable);
+    const int c = config.channels;
+    tokens_ = parameters.plain(config.vocabulary, c);
+    parameters.name(prefix + "embeddings.token_embedding.weight", {config.vocabulary, c}, {{tokens_, 0, 0, c}},
+                    {Initialization::normal, config.token_deviation});
+    positions_ = parameters.plain(config.positions, c);
+    parameters.name(prefix + "embeddings.position_embedding.weight", {config.positions, c}, {{positions_, 0, 0, c}},
+                    {Initialization::normal, config.position_deviation});
+    for (int i = 0; i < config.layers; i++) {
+      layers_.push_back({parameters, prefix + "encoder.layers." + std::to_string(i), config});
+    }
+    norm_ = describe_norm(parameters, prefix + "final_layer_norm", c);
+    parameters.set_trainable(true);
+  }
+
+  // ids [n, 1, T, 1], whole numbers → [n, 1, T, channels]
+  Value* build(Tape& tape, Value* ids) const {
+    Value* x = tape.add<TokenEmbedding>(ids, tokens_, positions_).y;
+    for (const auto& layer : layers_) x = layer.build(tape, x, config.heads);
+    return tape.add<LayerNorm>(x, norm_.w, norm_.b).y;
+  }
+
+ private:
+  // x += attention(norm(x)), causal; x += mlp(norm(x))
+  struct EncoderLayer {
+    Weights norm1, qkv, out, norm2, up, down;
+
+    EncoderLayer(Parameters& p, const std::string& name, const ClipTextConfig& config)
+        : norm1(describe_norm(p, name + ".layer_norm1", config.channels)),
+          qkv(describe_stacked(p, {name + ".self_attn.q_proj", name + ".self_attn.k_proj", name + ".self_attn.v_proj"},
+                               config.channels, config.channels, true)),
+          out(describe_linear(p, name + ".self_attn.out_proj", config.channels, config.channels)),
+          norm2(describe_norm(p, name + ".layer_norm2", config.channels)),
+          up(describe_linear(p, name + ".mlp.fc1", config.channels, config.hidden)),
+          down(describe_linear(p, name + ".mlp.fc2", config.hidden, config.channels)) {}
+
+    Value* build(Tape& tape, Value* x, int heads) const {
+      const int d = x->channels();
+      Value* h = tape.add<LayerNorm>(x, norm1.w, norm1.b).y;
+      h = tape.add<Linear>(h, qkv.w, qkv.b).y;
+      h = tape.add<Attention>(h, h, Attention::Columns{0, d, 2 * d}, heads, d / heads, /*causal=*/true).o;
+      x = tape.add<Linear>(h, out.w, out.b, Linear::Options{.residual = x}).y;
+      h = tape.add<LayerNorm>(x, norm2.w, norm2.b).y;
+      h = tape.add<Linear>(h, up.w, up.b).y;
+      h = tape.add<Activation>(h, Activation::Function::quick_gelu).y;
+      return tape.add<Linear>(h, down.w, down.b, Linear::Options{.residual = x}).y;
+    }
+  };
+
+  Block *tokens_, *positions_;
+  std::vector<EncoderLayer> layers_;
+  Weights norm_;
+};
+
+} // namespace tiller

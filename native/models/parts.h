@@ -1,0 +1,64 @@
+// How models describe their tensors: named blocks of the kinds that layers take.
+#pragma once
+#include "compute/parameters.h"
+
+namespace tiller {
+
+struct Weights {
+  Block *w = nullptr, *b = nullptr;
+};
+
+enum class Start { usual, zero }; // PyTorch's default, or a module that begins by giving nothing
+
+inline Initialization start_of(Start start, int fan_in) {
+  return start == Start::zero ? Initialization{} : fan_in_uniform(fan_in);
+}
+
+inline Block* describe_bias(Parameters& p, const std::string& name, int size, Initialization start) {
+  Block* b = p.plain(1, size);
+  p.name(name, {size}, {{b, 0, 0, size}}, start);
+  return b;
+}
+
+// name.weight [out, in, 3, 3], name.bias [out]
+inline Weights describe_conv3x3(Parameters& p, const std::string& name, int in, int out, Start start = Start::usual) {
+  const Initialization values = start_of(start, in * 9);
+  Block* w = p.matrix(9, in, out);
+  p.name(name + ".weight", {out, in, 3, 3}, {{w, 0, 0, out}}, values);
+  return {w, describe_bias(p, name + ".bias", out, values)};
+}
+
+// name.weight [out, in, 1, 1], name.bias [out]: a linear layer inside
+inline Weights describe_conv1x1(Parameters& p, const std::string& name, int in, int out, Start start = Start::usual) {
+  const Initialization values = start_of(start, in);
+  Block* w = p.matrix(1, in, out);
+  p.name(name + ".weight", {out, in, 1, 1}, {{w, 0, 0, out}}, values);
+  return {w, describe_bias(p, name + ".bias", out, values)};
+}
+
+// name.weight [out, in], name.bias [out]
+inline Weights describe_linear(Parameters& p, const std::string& name, int in, int out) {
+  Block* w = p.matrix(1, in, out);
+  p.name(name + ".weight", {out, in}, {{w, 0, 0, out}}, fan_in_uniform(in));
+  return {w, describe_bias(p, name + ".bias", out, fan_in_uniform(in))};
+}
+
+// Several tensors [out, in] as one matrix, so that one product computes all of them.
+inline Weights describe_stacked(Parameters& p, const std::vector<std::string>& names, int in, int out, bool bias) {
+  const int count = (int)names.size();
+  Weights stacked{p.matrix(1, in, out * count), bias ? p.plain(1, out * count) : nullptr};
+  for (int i = 0; i < count; i++) {
+    p.name(names[i] + ".weight", {out, in}, {{stacked.w, 0, i * out, out}}, fan_in_uniform(in));
+    if (bias) p.name(names[i] + ".bias", {out}, {{stacked.b, 0, i * out, out}}, fan_in_uniform(in));
+  }
+  return stacked;
+}
+
+// name.weight (ones) and name.bias (zeros): a norm's scale and shift
+inline Weights describe_norm(Parameters& p, const std::string& name, int channels) {
+  Block* gamma = p.plain(1, channels);
+  p.name(name + ".weight", {channels}, {{gamma, 0, 0, channels}}, {Initialization::ones});
+  return {gamma, describe_bias(p, name + ".bias", channels, {})};
+}
+
+} // namespace tiller
