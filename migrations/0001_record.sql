@@ -26,6 +26,7 @@ CREATE TABLE run (
   parent_epoch INTEGER,
   dataset TEXT REFERENCES dataset (id),
   fingerprint TEXT,                       -- JSON of hello.fingerprint: device, threads, kernels
+  knows TEXT,                             -- hello.knows, comma-separated: what its trainer can do
   final_checkpoint TEXT,                  -- checkpoint.id of the last epoch
   started_at INTEGER,
   ended_at INTEGER
@@ -94,12 +95,12 @@ CREATE TABLE metric_chunk (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE prompt (
-  id TEXT PRIMARY KEY,                    -- hash of all that follows but position: a version of a prompt
+  id TEXT PRIMARY KEY,                    -- <run>-<position>; a recipe is never edited, so neither is a prompt
   run TEXT NOT NULL REFERENCES run (id),
   position INTEGER NOT NULL,              -- index in the recipe
   text TEXT NOT NULL,
   negative TEXT NOT NULL,
-  UNIQUE (run, position, text, negative)
+  UNIQUE (run, position)
 ) STRICT;
 
 CREATE TABLE sample (

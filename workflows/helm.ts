@@ -7,13 +7,7 @@ import type { RunRequest } from '../activities/run/requests.ts';
 import { requestUpdate, type Wish } from './messages.ts';
 
 export type Stage =
-  | 'preparing'
-  | 'waiting'
-  | 'training'
-  | 'evaluating'
-  | 'paused'
-  | 'exporting'
-  | 'ended';
+  'preparing' | 'waiting' | 'training' | 'evaluating' | 'paused' | 'exporting' | 'ended';
 
 export class Helm {
   wish: Wish;

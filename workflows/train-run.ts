@@ -55,7 +55,7 @@ async function sail(run: string, helm: Helm): Promise<{ state: 'done' | 'stopped
   await long.preflight(run);
   await long.prepareData(run);
   let position = await quick.position(run);
-  for (let epochs = 0; position.stage !== 'finished'; ) {
+  for (let epochs = 0; position.stage !== 'finished';) {
     if (helm.holds && (await hold(run, helm)) === 'stop') return { state: 'stopped' };
 
     helm.stage = 'waiting';

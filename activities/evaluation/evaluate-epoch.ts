@@ -1,7 +1,8 @@
 /** Samples and validation of one epoch, from its checkpoint; epoch 0 is the untouched base. */
-import { epochCheckpoint } from '../../db/checkpoints.ts';
-import { beginEvaluation, markEvaluated } from '../../db/epochs.ts';
-import { getRun, setRunState } from '../../db/runs.ts';
+import { epochCheckpoint, type CheckpointRow } from '../../db/checkpoints.ts';
+import { beginEvaluation, markEvaluated, reopenEpoch } from '../../db/epochs.ts';
+import type { Lease } from '../../db/leases.ts';
+import { getRun, setRunState, type RunRow } from '../../db/runs.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
 import { evaluates } from '../run/position.ts';
@@ -15,19 +16,33 @@ export const createEvaluateEpoch =
     const run = getRun(db, runId);
     if (!evaluates(run)) return;
     const step = epoch * stepsPerEpoch(run);
-    const { lease } = await runTrainer(deps, runId, {
-      stage: 'evaluate',
-      epoch,
-      begin: (lease) => {
-        beginEvaluation(db, lease, { run: runId, epoch, step });
-        if (run.state !== 'pausing' && run.state !== 'stopping') setRunState(db, runId, 'evaluating');
-      },
-      resume: async () => {
-        if (epoch === 0) return null;
-        const checkpoint = epochCheckpoint(db, runId, epoch);
-        if (checkpoint !== undefined) return checkpoint;
-        throw new TillerError('CHECKPOINT_CORRUPT', `Epoch ${epoch} of run ${run.name} has no good checkpoint`);
-      },
-    });
+    let lease: Lease | undefined;
+    try {
+      ({ lease } = await runTrainer(deps, runId, {
+        stage: 'evaluate',
+        epoch,
+        begin: (taken) => {
+          lease = taken;
+          beginEvaluation(db, taken, { run: runId, epoch, step });
+          setRunState(db, runId, 'evaluating');
+        },
+        resume: async () => (epoch === 0 ? null : checkpointOf(deps, run, epoch)),
+      }));
+    } catch (error) {
+      const lost = error instanceof TillerError && error.code === 'CHECKPOINT_CORRUPT';
+      if (!lost || lease === undefined) throw error;
+      // The weights are gone, the way to them is not: the epoch is trained again.
+      reopenEpoch(db, lease, { run: runId, epoch });
+      return;
+    }
     markEvaluated(db, lease, { run: runId, epoch });
   };
+
+function checkpointOf({ db }: Deps, { id, name }: RunRow, epoch: number): CheckpointRow {
+  const checkpoint = epochCheckpoint(db, id, epoch);
+  if (checkpoint !== undefined) return checkpoint;
+  throw new TillerError(
+    'CHECKPOINT_CORRUPT',
+    `Epoch ${epoch} of run ${name} has no good checkpoint`,
+  );
+}

@@ -19,7 +19,8 @@ export const createPreflight =
     const folder = checkpointsFolder(deps.home, runId);
     await mkdir(folder, { recursive: true });
     const { bavail, bsize } = await statfs(folder);
-    if (bavail * bsize < LEAST_FREE_BYTES) throw diskFull(`run ${run.name} in ${folder}`, undefined);
+    if (bavail * bsize < LEAST_FREE_BYTES)
+      throw diskFull(`run ${run.name} in ${folder}`, undefined);
     if (recipe.data !== undefined && run.dataset === null) await mustBeFolder(recipe.data.folder);
     await trainerCommand(deps, recipe);
   };

@@ -51,16 +51,24 @@ async function mustStillBeThere({ db }: Deps, run: RunRow): Promise<void> {
     await stat(manifest);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new TillerError('DATA_CHANGED', `The prepared data set ${manifest} of run ${run.name} is gone`, {
-      hint: 'Put it back from a backup, or start a new run.',
-      cause: error,
-    });
+    throw new TillerError(
+      'DATA_CHANGED',
+      `The prepared data set ${manifest} of run ${run.name} is gone`,
+      {
+        hint: 'Put it back from a backup, or start a new run.',
+        cause: error,
+      },
+    );
   }
 }
 
 function stepsWithoutData({ train }: Recipe): number {
   if (train.steps_per_epoch !== undefined) return train.steps_per_epoch;
-  throw new TillerError('RECIPE_INVALID', 'train.steps_per_epoch is missing, and without data there is no pass to count', {
-    hint: 'Set train.steps_per_epoch.',
-  });
+  throw new TillerError(
+    'RECIPE_INVALID',
+    'train.steps_per_epoch is missing, and without data there is no pass to count',
+    {
+      hint: 'Set train.steps_per_epoch.',
+    },
+  );
 }

@@ -1,5 +1,12 @@
 /** Takes what people asked for to the trainer, and notes when it was done. */
-import { deliverRequest, finishRequest, pendingDeliveries, type RequestRow } from '../../db/requests.ts';
+import {
+  deliverRequest,
+  finishRequest,
+  openRequests,
+  pendingDeliveries,
+  type RequestRow,
+} from '../../db/requests.ts';
+import { hasSamples } from '../../db/samples.ts';
 import type { TrainerCommand, TrainerEvent } from '../../native/protocol.ts';
 import type { Deps } from '../deps.ts';
 import type { Following } from './follow.ts';
@@ -19,7 +26,8 @@ function commandFor({ id, verb, arguments: text }: RequestRow): TrainerCommand |
   const { after } = JSON.parse(text) as { after?: string };
   if (verb === 'save') return { command: 'save', request: id };
   if (verb === 'sample') return { command: 'sample', request: id };
-  if ((verb === 'pause' || verb === 'stop') && after === 'step') return { command: 'stop', request: id };
+  if ((verb === 'pause' || verb === 'stop') && after === 'step')
+    return { command: 'stop', request: id };
   return undefined;
 }
 
@@ -29,13 +37,20 @@ export function finishDelivered(
   { run }: Following,
   events: readonly TrainerEvent[],
 ): void {
-  if (!events.some(({ event }) => event === 'checkpoint' || event === 'step' || event === 'done')) return;
+  if (!events.some(({ event }) => event === 'checkpoint' || event === 'step' || event === 'done'))
+    return;
   const open = openRequests(db, run.id);
   if (open.length === 0) return;
   for (const { id, verb } of open) {
-    const sampled = events.findLastIndex((event) => event.event === 'sample' && event.request === id);
-    const saved = events.some((event) => event.event === 'checkpoint' && event.kind === 'requested');
-    const moved = events.some(({ event }, index) => index > sampled && (event === 'step' || event === 'done'));
+    const sampled = events.findLastIndex(
+      (event) => event.event === 'sample' && event.request === id,
+    );
+    const saved = events.some(
+      (event) => event.event === 'checkpoint' && event.kind === 'requested',
+    );
+    const moved = events.some(
+      ({ event }, index) => index > sampled && (event === 'step' || event === 'done'),
+    );
     if (verb === 'save' && saved) finishRequest(db, id);
     if (verb === 'sample' && moved && (sampled >= 0 || hasSamples(db, id))) finishRequest(db, id);
   }

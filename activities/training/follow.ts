@@ -7,7 +7,6 @@ import { ingest } from '../../db/ingest.ts';
 import type { LaunchRow } from '../../db/launches.ts';
 import type { RunRow } from '../../db/runs.ts';
 import { saveUsage } from '../../db/usage.ts';
-import type { EventOf } from '../../native/protocol.ts';
 import type { Recipe } from '../../recipes/schema.ts';
 import type { Deps } from '../deps.ts';
 import { deliverRequests, finishDelivered } from './deliver.ts';
@@ -51,7 +50,12 @@ export async function follow(
   const { launch, trainer, recipe, run } = following;
   const spool = await Spool.open(launchFiles(launch.folder).spool, launch.spool_offset);
   const meter = startPowerMeter(run.device, deps.env);
-  const outcome: Outcome = { exit: { code: null, signal: null }, done: undefined, error: undefined, progressed: false };
+  const outcome: Outcome = {
+    exit: { code: null, signal: null },
+    done: undefined,
+    error: undefined,
+    progressed: false,
+  };
   let exit: Exit | undefined;
   void trainer.exited.then((how) => {
     exit = how;
@@ -109,24 +113,25 @@ async function takeIn(
 ): Promise<void> {
   const { db, log } = deps;
   const { lease, launch, run } = following;
-  const events = [];
-  for (const line of lines) {
-    if (line.event === undefined) {
-      log.warn({ run: run.id, launch: launch.id, line: line.text.slice(0, 200) }, 'not an event of the protocol');
-      continue;
-    }
-    events.push({ event: line.event, end: line.end });
+  const said = [];
+  for (const { event, text } of lines) {
+    if (event !== undefined) said.push(event);
+    else
+      log.warn(
+        { run: run.id, launch: launch.id, line: text.slice(0, 200) },
+        'no event of the protocol',
+      );
   }
-  const said = events.map(({ event }) => event);
-  await keepSamples(deps, said.filter((event) => event.event === 'sample'));
-  ingest(db, lease, launch, events, lines.at(-1)?.end ?? launch.spool_offset);
+  await keepSamples(
+    deps,
+    said.filter((event) => event.event === 'sample'),
+  );
+  ingest(db, lease, launch, said, lines.at(-1)?.end ?? launch.spool_offset);
   for (const event of said) {
     if (event.event === 'done') outcome.done = event;
     if (event.event === 'error') outcome.error = event;
     if (event.event === 'step' || event.event === 'checkpoint') outcome.progressed = true;
   }
   finishDelivered(deps, following, said);
-  if (said.some((event): event is EventOf<'checkpoint'> => event.event === 'checkpoint')) {
-    await pruneRolling(deps, following);
-  }
+  if (said.some(({ event }) => event === 'checkpoint')) await pruneRolling(deps, following);
 }

@@ -1,15 +1,12 @@
 /** Moves the pictures that a trainer made into the artifacts, by content, before the record names them. */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { homePaths } from '../../db/home.ts';
+import { dirname } from 'node:path';
+import { artifactPath } from '../../db/home.ts';
 import { registerArtifact } from '../../db/samples.ts';
 import type { EventOf } from '../../native/protocol.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
-
-export const artifactPath = (home: string, sha256: string): string =>
-  join(homePaths(home).artifacts, sha256.slice(0, 2), sha256);
 
 export async function keepSamples(
   { db, home }: Deps,
@@ -19,9 +16,13 @@ export async function keepSamples(
     const bytes = await readFile(file);
     const actual = createHash('sha256').update(bytes).digest('hex');
     if (actual !== sha256) {
-      throw new TillerError('TRAINER_PROTOCOL', `The sample ${file} is not the one that the trainer announced`, {
-        hint: 'A trainer must finish a file before it announces it, and never change it.',
-      });
+      throw new TillerError(
+        'TRAINER_PROTOCOL',
+        `The sample ${file} is not the one that the trainer announced`,
+        {
+          hint: 'A trainer must finish a file before it announces it, and never change it.',
+        },
+      );
     }
     await writeDurably(artifactPath(home, sha256), bytes);
     registerArtifact(db, { sha256, mediaType: 'image/png', bytes: bytes.length, width, height });

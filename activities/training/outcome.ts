@@ -35,7 +35,10 @@ export function judge({ exit, done, error }: Outcome, asked: boolean, stderrFile
   if (done?.reason === 'finished') return { kind: 'finished' };
   if (done?.reason === 'stopped' && asked) return { kind: 'stopped' };
   if (done !== undefined) {
-    const why = done.reason === 'orphaned' ? 'nobody followed the trainer' : 'the trainer was told to stop from outside';
+    const why =
+      done.reason === 'orphaned'
+        ? 'nobody followed the trainer'
+        : 'the trainer was told to stop from outside';
     return { kind: 'interrupted', why };
   }
   const code = exit.code ?? error?.exit ?? null;
@@ -43,7 +46,11 @@ export function judge({ exit, done, error }: Outcome, asked: boolean, stderrFile
   if (exit.signal !== null && FAULTS.has(exit.signal)) {
     return { kind: 'failed', error: crash(`ended by ${exit.signal}`, stderrFile) };
   }
-  if (code === null) return { kind: 'interrupted', why: `the trainer was killed${exit.signal === null ? '' : ` (${exit.signal})`}` };
+  if (code === null)
+    return {
+      kind: 'interrupted',
+      why: `the trainer was killed${exit.signal === null ? '' : ` (${exit.signal})`}`,
+    };
   if (code === 0) return { kind: 'failed', error: silent(stderrFile) };
   const kind = BY_EXIT[code] ?? 'TRAINER_BUG';
   return { kind: 'failed', error: crash(`ended with exit code ${code}`, stderrFile, kind) };
@@ -52,7 +59,11 @@ export function judge({ exit, done, error }: Outcome, asked: boolean, stderrFile
 function said({ code, message, hint }: EventOf<'error'>, exit: number): TillerError {
   const known = Object.hasOwn(errorCatalogue, code) ? (code as ErrorCode) : undefined;
   const text = known === undefined ? `${message} (the trainer's code ${code})` : message;
-  return new TillerError(known ?? BY_EXIT[exit] ?? 'TRAINER_BUG', text, hint === undefined ? {} : { hint });
+  return new TillerError(
+    known ?? BY_EXIT[exit] ?? 'TRAINER_BUG',
+    text,
+    hint === undefined ? {} : { hint },
+  );
 }
 
 const crash = (how: string, stderrFile: string, code: ErrorCode = 'TRAINER_BUG'): TillerError =>

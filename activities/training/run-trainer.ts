@@ -6,6 +6,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Context, CancelledFailure } from '@temporalio/activity';
+import { markDamaged } from '../../db/checkpoints.ts';
 import { appendEvent } from '../../db/events.ts';
 import {
   createLaunch,
@@ -17,18 +18,16 @@ import {
 import { takeLease, type Lease } from '../../db/leases.ts';
 import { stopAsked } from '../../db/requests.ts';
 import { getRun, recipeOf, setRunState, type RunRow } from '../../db/runs.ts';
-import { buildNative } from '../../native/build.ts';
-import { NativeError } from '../../native/errors.ts';
 import type { Job } from '../../native/protocol.ts';
-import { TillerError, type ErrorCode } from '../../recipes/errors.ts';
+import { TillerError } from '../../recipes/errors.ts';
 import type { Recipe } from '../../recipes/schema.ts';
 import type { Deps } from '../deps.ts';
-import { diskFull, isDiskFull, toFailure } from '../failures.ts';
-import { markDamaged } from './damaged.ts';
+import { diskFull, isDiskFull } from '../failures.ts';
 import { quarantine, removeHalfWritten, type CheckpointFolder } from './checkpoints-on-disk.ts';
 import { follow } from './follow.ts';
 import { buildJob, checkpointsFolder, runFolder } from './job.ts';
-import { judge, type Outcome, type Verdict } from './outcome.ts';
+import { judge, type Verdict } from './outcome.ts';
+import { trainerCommand } from './trainer-command.ts';
 import {
   adoptTrainer,
   findTrainer,
@@ -70,7 +69,11 @@ export async function runTrainer(
         (await start(deps, run, recipe, task, lease));
       const outcome = await follow(deps, { run, recipe, lease, launch, trainer }, signals);
       launchEnded(db, lease, launch.id, outcome);
-      const verdict = judge(outcome, stopAsked(db, runId) || signals.stop.aborted, launchFiles(launch.folder).stderr);
+      const verdict = judge(
+        outcome,
+        stopAsked(db, runId) || signals.stop.aborted,
+        launchFiles(launch.folder).stderr,
+      );
       deaths = outcome.progressed ? 0 : deaths + 1;
       if (verdict.kind === 'finished') {
         await tidy(launch);
@@ -78,22 +81,36 @@ export async function runTrainer(
       }
       if (signals.stop.aborted) throw new CancelledFailure('stopped at a checkpoint');
       if (verdict.kind === 'stopped') return { finished: false, lease };
-      await mend(deps, run, task, verdict, deaths);
+      await mend(deps, { run, task, lease }, verdict, deaths);
       log.info({ run: runId, verdict, deaths }, 'starting the trainer again');
     }
   } catch (error) {
-    throw refuse(deps, runId, error);
+    throw explain(deps, runId, error);
   }
 }
 
 /** What to do about a trainer that did not finish: returns when it may be started again, else throws. */
-async function mend(deps: Deps, run: RunRow, task: TrainerTask, verdict: Verdict, deaths: number): Promise<void> {
+async function mend(
+  deps: Deps,
+  { run, task, lease }: { run: RunRow; task: TrainerTask; lease: Lease },
+  verdict: Verdict,
+  deaths: number,
+): Promise<void> {
   if (verdict.kind === 'interrupted') {
-    appendEvent(deps.db, { run: run.id, kind: 'interrupted', epoch: task.epoch, message: verdict.why });
+    appendEvent(deps.db, {
+      run: run.id,
+      kind: 'interrupted',
+      epoch: task.epoch,
+      message: verdict.why,
+    });
     if (deaths >= DEATHS_WITHOUT_PROGRESS) {
-      throw new TillerError('TRAINER_BUG', `The trainer died ${deaths} times in a row without a step`, {
-        hint: 'Something on this machine ends it (memory?). See the events of the run.',
-      });
+      throw new TillerError(
+        'TRAINER_BUG',
+        `The trainer died ${deaths} times in a row without a step`,
+        {
+          hint: 'Something on this machine ends it (memory?). See the events of the run.',
+        },
+      );
     }
     // At once the first times; then more and more slowly.
     await sleep(deaths <= 3 ? 0 : Math.min(10_000, 250 * 2 ** (deaths - 3)));
@@ -104,13 +121,27 @@ async function mend(deps: Deps, run: RunRow, task: TrainerTask, verdict: Verdict
   if (error.code === 'CHECKPOINT_CORRUPT') {
     const damaged = await task.resume();
     if (damaged !== null) {
+      markDamaged(deps.db, lease, damaged.path);
       await quarantine(damaged.path);
-      markDamaged(deps.db, run.id, damaged, error);
+      appendEvent(deps.db, {
+        run: run.id,
+        kind: 'warning',
+        epoch: task.epoch,
+        step: damaged.step,
+        code: error.code,
+        message: `${error.message}: set aside, going on from the one before`,
+      });
       return;
     }
   }
   if (error.code === 'TRAINER_BUG' && deaths < CRASHES_WITHOUT_PROGRESS) {
-    appendEvent(deps.db, { run: run.id, kind: 'error', epoch: task.epoch, code: error.code, message: error.line });
+    appendEvent(deps.db, {
+      run: run.id,
+      kind: 'error',
+      epoch: task.epoch,
+      code: error.code,
+      message: error.line,
+    });
     return;
   }
   throw error;
@@ -160,21 +191,15 @@ async function start(
   const folder = join(runFolder(deps.home, run.id), 'launches', name);
   const resume = await task.resume();
   const job = buildJob(deps, run, recipe, { ...task, resume }, folder);
-  const launch = createLaunch(deps.db, lease, { run: run.id, epoch: task.epoch, stage: task.stage, folder });
+  const launch = createLaunch(deps.db, lease, {
+    run: run.id,
+    epoch: task.epoch,
+    stage: task.stage,
+    folder,
+  });
   const trainer = await launchTrainer(command, task.stage, folder, job, deps.env);
   launchStarted(deps.db, lease, launch.id, trainer.pid, trainer.start);
   return { launch, trainer };
-}
-
-async function trainerCommand({ env, log }: Deps, recipe: Recipe): Promise<readonly string[]> {
-  if (typeof recipe.trainer !== 'string') return recipe.trainer.command;
-  try {
-    const { path } = await buildNative(recipe.trainer, { env, log: (line) => log.info(line) });
-    return [path];
-  } catch (error) {
-    if (!(error instanceof NativeError)) throw error;
-    throw new TillerError(error.code as ErrorCode, error.message, { hint: error.hint, cause: error });
-  }
 }
 
 /** The spool is in the record now; the job and the trainer's log stay for whoever wonders. */
@@ -201,17 +226,17 @@ function cancellation(): { stop: AbortSignal; abandon: AbortSignal } {
   return { stop: stop.signal, abandon: abandon.signal };
 }
 
-/** Says in the record why the run stands still, and gives the engine a failure it can act on. */
-function refuse({ db, log }: Deps, runId: string, error: unknown): unknown {
+/** Says in the record why the run stands still. */
+function explain({ db, log }: Deps, runId: string, error: unknown): unknown {
   if (error instanceof CancelledFailure) return error;
   const known = isDiskFull(error) ? diskFull('the record', error) : error;
   if (!(known instanceof TillerError)) return known;
-  if (known.code === 'LEASE_LOST') return toFailure(known);
+  if (known.code === 'LEASE_LOST') return known;
   try {
     setRunState(db, runId, 'interrupted', { reason: known.line, code: known.code });
   } catch (cause) {
     // With a full disk the record can't even say so; the log may be on another one.
     log.error({ run: runId, err: cause, code: known.code }, known.line);
   }
-  return toFailure(known);
+  return known;
 }

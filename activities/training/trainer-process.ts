@@ -2,6 +2,7 @@
  * A trainer as a process of its own: detached, in its own group, its stdout an append-only file and
  * its stdin a FIFO, so that it outlives the worker that started it and the next one can adopt it.
  */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { constants, openSync, closeSync, writeSync } from 'node:fs';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -51,33 +52,34 @@ export async function launchTrainer(
   const stderr = openSync(files.stderr, 'a');
   const [program = '', ...rest] = command;
   try {
-    const child = execa(program, [...rest, stage, '--job', files.job], {
+    // Not execa: the child gets files of its own and must outlive us, so nothing is left to manage.
+    const child = spawn(program, [...rest, stage, '--job', files.job], {
       detached: true,
-      cleanup: false,
-      buffer: false,
-      reject: false,
-      stdin,
-      stdout,
-      stderr,
+      stdio: [stdin, stdout, stderr],
       env,
-      extendEnv: false,
       cwd: folder,
     });
-    if (child.pid === undefined) {
-      const { message } = await child;
-      throw new TillerError('TRAINER_NOT_FOUND', `The trainer ${program} did not start: ${message}`, {
-        hint: 'Check trainer.command in the recipe.',
-      });
-    }
+    const exited = new Promise<Exit>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    await started(child, program);
     child.unref();
-    const exited = child.then(({ exitCode, signal }) => ({
-      code: exitCode ?? null,
-      signal: signal ?? null,
-    }));
-    return { pid: child.pid, start: processStart(child.pid) ?? '', exited };
+    const pid = child.pid ?? 0;
+    return { pid, start: processStart(pid) ?? '', exited };
   } finally {
     for (const descriptor of [stdin, stdout, stderr]) closeSync(descriptor);
   }
+}
+
+function started(child: ChildProcess, program: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (cause) => {
+      const what = `The trainer ${program} did not start: ${cause.message}`;
+      const hint = 'Check trainer.command in the recipe.';
+      reject(new TillerError('TRAINER_NOT_FOUND', what, { hint, cause }));
+    });
+  });
 }
 
 /** A trainer that another worker started and that still runs. */
@@ -129,10 +131,7 @@ async function processes(): Promise<{ pid: number; command: string }[]> {
 export function sendCommand(folder: string, command: TrainerCommand): boolean {
   let descriptor: number;
   try {
-    descriptor = openSync(
-      launchFiles(folder).commands,
-      constants.O_WRONLY | constants.O_NONBLOCK,
-    );
+    descriptor = openSync(launchFiles(folder).commands, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENXIO' || code === 'ENOENT') return false;
