@@ -65,14 +65,17 @@ export function kindOf(shape: Shape): string {
   return shape.type === 'integer' ? 'an integer' : 'a number';
 }
 
-const plural = ({ type, anyOf }: Shape): string =>
-  anyOf !== undefined ? 'texts or sections' : type === 'integer' ? 'integers' : 'texts';
+function plural(shape: Shape): string {
+  if (shape.anyOf !== undefined) return 'texts or sections';
+  return shape.type === 'integer' ? `integers (${rangeOf(shape)})` : 'texts';
+}
 
 /** The range in words; empty if there is none. */
 export function rangeOf(shape: Shape): string {
   if (shape.type === 'array') return between(shape.minItems, shape.maxItems, ' entries');
   if (shape.type === 'string') {
     if (shape.pattern !== undefined) return `as in ${shape.pattern}`;
+    if (shape.minLength === 1 && shape.maxLength === undefined) return 'not empty';
     return between(shape.minLength, shape.maxLength, ' characters');
   }
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = shape;

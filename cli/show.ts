@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import {
+  formatDuration,
+  formatEnergy,
+  formatLoss,
+  formatMoney,
+} from '../dashboards/pages/format.ts';
+import { progressTexts } from '../dashboards/progress.ts';
+import type { Db } from '../db/connection.ts';
+import {
+  epochsForPage,
+  evaluationsOfRun,
+  type ListedRun,
+  newestEvents,
+  samplesOfEpoch,
+  type ShownEpoch,
+  usageOfEpochs,
+} from '../db/pages.ts';
+import { parseAddress, type RunAddress } from './address.ts';
+import { type CommonOptions, readingOptions, withRecord } from './context.ts';
+import { findEpoch, findListedRun } from './find.ts';
+import { epochJson, runJson, sampleJson, validationJson } from './json.ts';
+import { print, printJson, table } from './output.ts';
+import { dashboardUrl, runUrl } from './running.ts';
+
+type Options = CommonOptions & { json?: boolean };
+
+export const showCommand = (program: Command): Command =>
+  readingOptions(program.command('show'))
+    .argument('<run[@epoch]>', 'a run by name or id, or one of its epochs', parseAddress)
+    .description('show a run, or one of its epochs')
+    .action(({ run: name, epoch }: RunAddress, options: Options) =>
+      withRecord(options, ({ db }) => {
+        const run = findListedRun(db, name);
+        if (epoch !== undefined) return showEpoch(db, run, findEpoch(db, run, epoch), options);
+        return showRun(db, run, options);
+      }),
+    );
+
+const usageOf = (db: Db, run: ListedRun) =>
+  new Map(usageOfEpochs(db, run.id).map((usage) => [usage.epoch, usage]));
+
+function showRun(db: Db, run: ListedRun, { json }: Options): void {
+  const epochs = epochsForPage(db, run.id);
+  const usage = usageOf(db, run);
+  if (json === true) {
+    return printJson({
+      ...runJson(db, run),
+      recipe: JSON.parse(run.recipe) as unknown,
+      epoch_list: epochs.map((epoch) => epochJson(epoch, usage.get(epoch.epoch))),
+    });
+  }
+  const { state, epoch, step, pace, left, energy, money } = progressTexts(db, run, Date.now());
+  print(`${run.name} (${run.id}): ${state}${run.reason === null ? '' : `, ${run.reason}`}`);
+  print(`epoch ${epoch}, step ${step}, ${pace}, ${left} left, ${energy}, ${money}`);
+  print(`${run.trainer} on ${run.device}`);
+  const url = runUrl(db, run.id);
+  if (url !== undefined) print(url);
+  if (epochs.length > 0) {
+    const headings = ['>epoch', '>train', '>± spread', '>validation', '>seconds', '>cost'];
+    print(
+      `\n${table(
+        headings,
+        epochs.map((row) => epochRow(row, usage)),
+      )}`,
+    );
+  }
+  const events = newestEvents(db, run.id, 5).reverse();
+  if (events.length > 0) print('');
+  for (const { at, message } of events)
+    print(`${new Date(at).toLocaleTimeString('en-GB')}  ${message}`);
+}
+
+function epochRow(row: ShownEpoch, usage: ReturnType<typeof usageOf>): string[] {
+  const cost = usage.get(row.epoch);
+  return [
+    String(row.epoch),
+    formatLoss(row.trainLoss),
+    formatLoss(row.deviation),
+    formatLoss(row.validationLoss),
+    cost === undefined ? '–' : cost.seconds.toFixed(1),
+    cost === undefined ? '–' : formatMoney(cost.money, cost.currency),
+  ];
+}
+
+function showEpoch(db: Db, run: ListedRun, epoch: ShownEpoch, { json }: Options): void {
+  const usage = usageOf(db, run).get(epoch.epoch);
+  const samples = samplesOfEpoch(db, run.id, epoch.epoch);
+  const validations = ['ema', 'raw']
+    .flatMap((weights) => evaluationsOfRun(db, run.id, weights))
+    .filter((row) => row.epoch === epoch.epoch);
+  if (json === true) {
+    return printJson({
+      run: run.name,
+      ...epochJson(epoch, usage),
+      validations: validations.map(validationJson),
+      samples: samples.map((sample) => sampleJson(sample, dashboardUrl(db))),
+    });
+  }
+  print(
+    `${run.name}@${epoch.epoch}: ${epoch.state}, steps ${epoch.firstStep} to ${epoch.lastStep}`,
+  );
+  print(
+    `train ${formatLoss(epoch.trainLoss)} ± ${formatLoss(epoch.deviation)} over ${epoch.count ?? 0} steps`,
+  );
+  if (usage !== undefined) {
+    const { seconds, joules, money, currency } = usage;
+    print(`${formatDuration(seconds)}, ${formatEnergy(joules)}, ${formatMoney(money, currency)}`);
+  }
+  for (const { weights, loss, bins } of validations) {
+    print(`\nvalidation ${formatLoss(loss)} (${weights} weights)`);
+    const rows = bins.map((bin) => [String(bin.timestep), formatLoss(bin.loss)]);
+    print(table(['>timestep', '>loss'], rows));
+  }
+  if (samples.length > 0) {
+    const rows = samples.map(({ text, seed, sampler, steps, guidance, width, height, id }) => [
+      text.length <= 50 ? text : `${text.slice(0, 49)}…`,
+      String(seed),
+      `${sampler} ${steps}, guidance ${guidance}`,
+      `${width}×${height}`,
+      id,
+    ]);
+    print(`\n${table(['prompt', '>seed', 'sampler', 'size', 'sample'], rows)}`);
+  }
+}

@@ -1,0 +1,62 @@
+/** From a parsed recipe to a run that the engine knows. */
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { createRun, type RunRow } from '../db/runs.ts';
+import { connectEngine, startRun } from '../engine/client.ts';
+import { TillerError } from '../recipes/errors.ts';
+import { recipeHash } from '../recipes/hash.ts';
+import type { Recipe } from '../recipes/schema.ts';
+import type { Context } from './context.ts';
+import { bestDevice } from './devices.ts';
+
+export async function startFromRecipe(context: Context, written: Recipe): Promise<RunRow> {
+  const { db, env } = context;
+  await mustHaveData(written);
+  const recipe = { ...written, device: await deviceFor(written, context) };
+  const run = createRun(db, {
+    name: recipe.name,
+    recipe,
+    recipeHash: recipeHash(recipe),
+    device: recipe.device,
+    threads: recipe.threads || availableParallelism(),
+    priority: recipe.priority,
+    epochs: recipe.train.epochs,
+    trainer: typeof recipe.trainer === 'string' ? recipe.trainer : recipe.trainer.command.join(' '),
+  });
+  await enqueue(db, env, run.id);
+  return run;
+}
+
+/** Hands a run to the engine; one that it has already is left alone. */
+export async function enqueue(
+  db: Context['db'],
+  env: NodeJS.ProcessEnv,
+  run: string,
+): Promise<void> {
+  const client = await connectEngine(db, env);
+  try {
+    await startRun(client, run);
+  } finally {
+    await client.connection.close();
+  }
+}
+
+const deviceFor = async (
+  { device, trainer }: Recipe,
+  { env }: Context,
+): Promise<Recipe['device']> => {
+  if (device !== 'auto') return device;
+  // What a trainer of someone's own can use is not ours to know.
+  return typeof trainer === 'string' ? bestDevice(env) : 'cpu';
+};
+
+/** Said at once, and not minutes later by a run that failed. */
+async function mustHaveData({ data }: Recipe): Promise<void> {
+  if (data === undefined) return;
+  const found = await stat(data.folder).catch((error: NodeJS.ErrnoException) => error);
+  if (!(found instanceof Error) && found.isDirectory()) return;
+  const reason = found instanceof Error ? `is not there (${found.code})` : 'is not a folder';
+  throw new TillerError('DATA_FOLDER_MISSING', `the data folder ${data.folder} ${reason}`, {
+    hint: 'Mend data.folder in the recipe; a relative path starts at the recipe.',
+  });
+}
