@@ -6,6 +6,7 @@
 // [3, 3, in, out], a plain block [out] or [out, rows], in ggml's order.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -66,19 +67,42 @@ class Graph : public Nodes {
 
   // ---- numbers from outside ------------------------------------------------------------------
 
-  // Read from `host` before every forward pass; for layers that keep such numbers themselves.
-  Tensor input(ggml_type type, std::vector<int64_t> shape, const void* host) {
-    Tensor x = ggml_new_tensor(lasting_, type, static_cast<int>(shape.size()), shape.data());
+  // Read from `host` before every forward pass.
+  Tensor input(std::vector<int64_t> shape, const float* host) {
+    Tensor x = lasting(GGML_TYPE_F32, shape);
     inputs_.push_back({x, host});
+    return x;
+  }
+  // Numbers that a layer makes on the processor: `fill` is called before every pass.
+  Tensor computed(ggml_type type, std::vector<int64_t> shape, std::function<void(void*)> fill) {
+    Tensor x = lasting(type, shape);
+    computed_.push_back({x, std::move(fill)});
     return x;
   }
   // Written to `host` after every forward pass.
   void output(Tensor x, float* host) { outputs_.push_back({kept(x), host}); }
+  // `receive` is called with its numbers after every forward pass.
+  void report(Tensor x, std::function<void(const float*)> receive) { reports_.push_back({kept(x), std::move(receive)}); }
   Tensor constant(ggml_type type, std::vector<int64_t> shape, const void* data) {
-    Tensor x = ggml_new_tensor(lasting_, type, static_cast<int>(shape.size()), shape.data());
+    Tensor x = lasting(type, shape);
     const auto* bytes = static_cast<const std::byte*>(data);
     constants_.push_back({x, {bytes, bytes + ggml_nbytes(x)}});
     return x;
+  }
+  Tensor zeros(std::vector<int64_t> shape) {
+    int64_t count = 1;
+    for (int64_t n : shape) count *= n;
+    return constant(GGML_TYPE_F32, shape, std::vector<float>(count).data());
+  }
+  // [T, T]: query t (a row) sees keys 0 … t
+  Tensor causal_mask(int size) {
+    Tensor& mask = masks_[size];
+    if (mask) return mask;
+    std::vector<float> values(static_cast<size_t>(size) * size);
+    for (int q = 0; q < size; q++) {
+      for (int k = q + 1; k < size; k++) values[static_cast<size_t>(q) * size + k] = -INFINITY;
+    }
+    return mask = constant(GGML_TYPE_F32, {size, size}, values.data());
   }
   // k² - 1 … 0: turns a kernel round, for conv_grad_x
   Tensor reversed_taps(int taps) {
@@ -100,6 +124,14 @@ class Graph : public Nodes {
     Tensor tensor;
     const void* from;
   };
+  struct Computed {
+    Tensor tensor;
+    std::function<void(void*)> fill;
+  };
+  struct Report {
+    Tensor tensor;
+    std::function<void(const float*)> receive;
+  };
   struct Result {
     Tensor tensor;
     float* to;
@@ -115,11 +147,16 @@ class Graph : public Nodes {
   std::unordered_map<const Value*, Layouts> values_, gradients_;
   Resident weights_, block_gradients_;
   std::unordered_map<const Block*, Tensor> written_gradients_;
-  std::unordered_map<int, Tensor> reversed_;
+  std::unordered_map<int, Tensor> reversed_, masks_;
   std::vector<Transfer> inputs_;
+  std::vector<Computed> computed_;
   std::vector<Result> outputs_;
+  std::vector<Report> reports_;
   std::vector<Constant> constants_;
 
+  Tensor lasting(ggml_type type, const std::vector<int64_t>& shape) {
+    return ggml_new_tensor(lasting_, type, static_cast<int>(shape.size()), shape.data());
+  }
   // Nodes run in the order in which layers add them, so that memory is held as short as possible.
   Tensor run(Tensor x) {
     ggml_build_forward_expand(nodes_, x);

@@ -57,6 +57,16 @@ class Nodes {
     return ggml_reshape_1d(c, ggml_sum_rows(c, transpose(as_2d(x))), x->ne[0]);
   }
 
+  // planes → [C]
+  Tensor sum_over_planes(Tensor x) const {
+    Tensor per_plane = ggml_sum_rows(c, ggml_reshape_2d(c, x, x->ne[0] * x->ne[1], x->ne[2] * x->ne[3]));
+    return sum_over_rows(ggml_reshape_2d(c, per_plane, x->ne[2], x->ne[3]));
+  }
+  // [C, T, N] → [C, 1, N]
+  Tensor sum_over_tokens(Tensor x) const {
+    return ggml_reshape_3d(c, ggml_sum_rows(c, transpose(x)), x->ne[0], 1, x->ne[2]);
+  }
+
   // out[m, p] = sum_k a[k, m] * b[k, p].   a [K, M]  b [K, P]. Gradients leave the range of F16.
   Tensor matmul(Tensor a, Tensor b) const {
     Tensor product = ggml_mul_mat(c, a, b);

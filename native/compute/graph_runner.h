@@ -43,13 +43,20 @@ class GraphRunner {
   void forward() {
     send_weights();
     for (const auto& [tensor, from] : graph_.inputs_) send(tensor, from);
+    send_computed();
     compute(0);
     for (const auto& [tensor, to] : graph_.outputs_) fetch(tensor, to);
+    for (const auto& [tensor, receive] : graph_.reports_) {
+      staging_.resize(ggml_nelements(tensor));
+      fetch(tensor, staging_.data());
+      receive(staging_.data());
+    }
   }
 
   void backward() {
     if (!tape_.training) throw std::logic_error("this tape was built for inference");
     for (const auto& [tensor, from] : seeds_) send(tensor, from);
+    send_computed();
     compute(1);
     for (const auto& [tensor, to] : input_gradients_) fetch(tensor, to);
     for (const auto& [block, tensor] : graph_.block_gradients_) {
@@ -116,7 +123,7 @@ class GraphRunner {
   void build_forward() {
     for (const auto& value : tape_.values()) {
       if (!value->external || value->producer) continue;
-      graph_.set_tokens(value.get(), graph_.input(GGML_TYPE_F32, shape_of(*value), value->data));
+      graph_.set_tokens(value.get(), graph_.input(shape_of(*value), value->data));
     }
     for (const auto& layer : tape_.layers()) {
       starts_.push_back({ggml_graph_n_nodes(whole_), layer->kind()});
@@ -135,9 +142,9 @@ class GraphRunner {
     for (size_t i = tape_.layers().size(); i-- > 0;) {
       Layer& layer = *tape_.layers()[i];
       starts_.push_back({ggml_graph_n_nodes(whole_), layer.kind()});
-      const auto reached = [this](const Value* value) { return graph_.has_gradient(value); };
-      const bool loss = layer.outputs.empty();
-      if (loss || std::any_of(layer.outputs.begin(), layer.outputs.end(), reached)) {
+      if (begins_gradient(layer) || std::any_of(layer.outputs.begin(), layer.outputs.end(), [this](const Value* value) {
+            return graph_.has_gradient(value);
+          })) {
         layer.graph_backward(graph_);
       }
     }
@@ -154,6 +161,13 @@ class GraphRunner {
     Tensor gradient = ggml_new_tensor(lasting_.get(), GGML_TYPE_F32, 3, shape_of(value).data());
     seeds_.push_back({gradient, value.gradient});
     graph_.add_gradient(&value, gradient);
+  }
+
+  // A loss: what it makes is for nobody.
+  bool begins_gradient(const Layer& layer) const {
+    return std::all_of(layer.outputs.begin(), layer.outputs.end(), [this](const Value* value) {
+      return value->needs_gradient && !value->external && !is_read(*value);
+    });
   }
 
   bool is_read(const Value& value) const {
@@ -217,6 +231,14 @@ class GraphRunner {
     }
     stale_ = false;
     sent_ = first;
+  }
+
+  void send_computed() {
+    for (const auto& [tensor, fill] : graph_.computed_) {
+      staging_.resize(ggml_nelements(tensor));  // F32 or I32
+      fill(staging_.data());
+      send(tensor, staging_.data());
+    }
   }
 
   static void send(Tensor tensor, const void* from) {

@@ -2,6 +2,7 @@
 // (1) y = f(x)            overwritten
 // (2) dx = dy f'(x)       overwritten or accumulated
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/functions.h"
 
@@ -35,6 +36,17 @@ struct Activation : Layer {
       if (accumulate) dx += load(x->gradient + i, left);
       store(x->gradient + i, dx, left);
     });
+  }
+
+  void graph_forward(Graph& graph) override {
+    Tensor in = graph.tokens(x);
+    graph.set_tokens(y, function == Function::silu ? graph.silu(in) : graph.quick_gelu(in)); // (1)
+  }
+
+  void graph_backward(Graph& graph) override {
+    Tensor in = graph.tokens(x), dy = graph.gradient(y);
+    graph.add_gradient(x, function == Function::silu ? graph.silu_back(in, dy)
+                                                     : graph.times(dy, graph.quick_gelu_slope(in))); // (2)
   }
 
  private:

@@ -9,6 +9,7 @@
 // (5) ds = p (do vᵀ - sum do·o)
 // (6) dv = pᵀ do,  (7) dk = dsᵀ q/√d,  (8) dq = ds k/√d      overwritten or accumulated
 #pragma once
+#include "compute/graph_attention.h"
 #include "compute/tape.h"
 #include "kernels/attention.h"
 
@@ -51,7 +52,31 @@ struct Attention : Layer {
     each_head([&](int n, int head) { attention_backward_head(job(), g, n, head); });
   }
 
+  void graph_forward(Graph& graph) override { graph.set_tokens(o, nodes(graph).forward()); } // (1) … (3)
+
+  void graph_backward(Graph& graph) override {
+    const auto [dq, dk, dv] = nodes(graph).backward(graph.gradient(o)); // (4) … (8)
+    if (q == kv) return graph.add_gradient(q, side_by_side(graph, {{columns.q, dq}, {columns.k, dk}, {columns.v, dv}}));
+    graph.add_gradient(q, side_by_side(graph, {{columns.q, dq}}));
+    graph.add_gradient(kv, side_by_side(graph, {{columns.k, dk}, {columns.v, dv}}));
+  }
+
  private:
+  AttentionNodes nodes(Graph& graph) const {
+    const auto part = [&](const Value* value, int column) {
+      return graph.slice(graph.tokens(value), 0, column, heads * head_size);
+    };
+    return {graph, part(q, columns.q), part(kv, columns.k), part(kv, columns.v), heads,
+            causal ? graph.causal_mask(q->shape.tokens()) : nullptr};
+  }
+
+  // Gradients of parts of a value, which make up the whole of it.
+  static Tensor side_by_side(Graph& graph, std::map<int, Tensor> parts) {
+    Tensor all = nullptr;
+    for (const auto& [column, part] : parts) all = all ? ggml_concat(graph.context(), all, part, 0) : part;
+    return all;
+  }
+
   template <class Body>
   void each_head(const Body& body) {
     pool().split(q->shape.n * heads, [&](Range range) {

@@ -10,6 +10,7 @@
 // (7) dW_d = dyᵀ p,  dW_u = duᵀ x,  dW_g = dgᵀ x, and the biases' column sums     likewise
 // (8) dr = dy                                    likewise; often the same buffer
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/feed_forward.h"
 
@@ -67,6 +68,32 @@ struct FeedForward : Layer {
     pass_residual_gradient(); // (8)
   }
 
+  void graph_forward(Graph& graph) override {
+    Tensor u = up(graph, w.value, w.value_bias), g = up(graph, w.gate, w.gate_bias); // (1)
+    Tensor p = graph.times(u, graph.gelu(g));                                        // (2)
+    Tensor sum = graph.linear(graph.weight(w.down), graph.weight(w.down_bias), p);   // (3)
+    graph.set_tokens(y, r ? graph.plus(sum, graph.tokens(r)) : sum);
+  }
+
+  void graph_backward(Graph& graph) override {
+    Tensor dy = graph.gradient(y), in = graph.tokens(x);
+    Tensor u = up(graph, w.value, w.value_bias), g = up(graph, w.gate, w.gate_bias);
+    Tensor gelu = graph.gelu(g);
+    Tensor dp = graph.linear_grad_x(graph.weight(w.down), dy);            // (4)
+    Tensor du = graph.times(dp, gelu);                                    // (5)
+    Tensor dg = graph.times(graph.times(dp, u), graph.gelu_slope(g));
+    graph.add_gradient(x, graph.plus(graph.linear_grad_x(graph.weight(w.value), du),
+                                     graph.linear_grad_x(graph.weight(w.gate), dg))); // (6)
+    const auto weights = [&](Block* block, Block* bias, Tensor from, Tensor gradient) { // (7)
+      graph.add_gradient(block, graph.linear_grad_w(from, gradient));
+      graph.add_gradient(bias, graph.sum_over_rows(gradient));
+    };
+    weights(w.down, w.down_bias, graph.times(u, gelu), dy);
+    weights(w.value, w.value_bias, in, du);
+    weights(w.gate, w.gate_bias, in, dg);
+    if (r != nullptr) graph.add_gradient(r, dy); // (8)
+  }
+
   size_t workspace_size() const override {
     if (!tape->training) return 0;
     const int hidden = w.value->out, channels = x->channels();
@@ -75,6 +102,10 @@ struct FeedForward : Layer {
   }
 
  private:
+  Tensor up(Graph& graph, Block* block, Block* bias) const {
+    return graph.linear(graph.weight(block), graph.weight(bias), graph.tokens(x));
+  }
+
   int stride() const { return (int)round_up(w.value->out, kPanel); }
   int block_rows() const { return std::min(kFeedForwardBlock, x->rows()); }
 

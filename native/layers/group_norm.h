@@ -8,6 +8,7 @@
 // (5) m₁ = mean γ dz, m₂ = mean γ dz xh           per picture and group
 // (6) dx = r (γ dz - m₁ - xh m₂)                  overwritten or accumulated
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/group_norm.h"
 
@@ -63,7 +64,39 @@ struct GroupNorm : Layer {
     return tape->training ? (size_t)x->shape.n * 2 * round_up(y->channels(), kLanes) : 0;
   }
 
+  void graph_forward(Graph& graph) override {
+    Tensor z = scaled(graph, graph.as_like(graph.norm(in_groups(graph, sources(graph)), epsilon), sources(graph)));
+    graph.set_planes(y, silu ? graph.silu(z) : z); // (1), (2)
+  }
+
+  void graph_backward(Graph& graph) override {
+    Tensor in = sources(graph), dz = graph.gradient_planes(y);
+    Tensor xh = graph.as_like(graph.norm(in_groups(graph, in), epsilon), in);
+    if (silu) dz = graph.silu_back(scaled(graph, xh), dz); // (3)
+    graph.add_gradient(beta, graph.sum_over_planes(dz));   // (4)
+    graph.add_gradient(gamma, graph.sum_over_planes(graph.times(dz, xh)));
+    Tensor g = in_groups(graph, graph.times(dz, per_channel(graph, gamma)));
+    Tensor dx = graph.as_like(graph.norm_back(in_groups(graph, in), g, epsilon), in); // (5), (6)
+    graph.add_gradient_planes(x, x2 ? graph.slice(dx, 2, 0, x->channels()) : dx);
+    if (x2 != nullptr) graph.add_gradient_planes(x2, graph.slice(dx, 2, x->channels(), x2->channels()));
+  }
+
  private:
+  Tensor sources(Graph& graph) const {
+    return x2 ? ggml_concat(graph.context(), graph.planes(x), graph.planes(x2), 2) : graph.planes(x);
+  }
+  // [W, H, C, N] → [W·H·C/groups, groups·N]
+  Tensor in_groups(Graph& graph, Tensor planes) const {
+    const int64_t size = planes->ne[0] * planes->ne[1] * planes->ne[2] / groups;
+    return ggml_reshape_2d(graph.context(), planes, size, groups * planes->ne[3]);
+  }
+  Tensor per_channel(Graph& graph, Block* block) const {
+    return ggml_reshape_3d(graph.context(), graph.weight(block), 1, 1, block->out);
+  }
+  Tensor scaled(Graph& graph, Tensor xh) const {
+    return graph.plus(graph.times(xh, per_channel(graph, gamma)), per_channel(graph, beta));
+  }
+
   GroupNormJob job() const {
     const bool two = x2 != nullptr;
     return {x->shape.n, x->shape.tokens(), groups, {x->channels(), two ? x2->channels() : 0},

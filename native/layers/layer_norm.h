@@ -5,6 +5,7 @@
 // (3) dx = r (γ dy - mean(γ dy) - xh mean(γ dy xh))   overwritten or accumulated
 // (4) dβ = sum dy, dγ = sum dy xh, over rows          overwritten or accumulated
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/layer_norm.h"
 
@@ -41,6 +42,18 @@ struct LayerNorm : Layer {
 
   size_t workspace_size() const override {
     return tape->training ? (size_t)layer_norm_runs(x->rows()) * 2 * round_up(x->channels(), kLanes) : 0;
+  }
+
+  void graph_forward(Graph& graph) override {
+    Tensor xh = graph.norm(graph.tokens(x), epsilon); // (1)
+    graph.set_tokens(y, graph.plus(graph.times(xh, graph.weight(gamma)), graph.weight(beta))); // (2)
+  }
+
+  void graph_backward(Graph& graph) override {
+    Tensor in = graph.tokens(x), dy = graph.gradient(y);
+    graph.add_gradient(x, graph.norm_back(in, graph.times(dy, graph.weight(gamma)), epsilon)); // (3)
+    graph.add_gradient(beta, graph.sum_over_rows(dy));                                         // (4)
+    graph.add_gradient(gamma, graph.sum_over_rows(graph.times(dy, graph.norm(in, epsilon))));
   }
 
  private:

@@ -4,6 +4,7 @@
 // The loss that is minimized is scale · sum over n of weights[n] l[n]. With scale = 1 / (all pictures
 // of a step) the gradients of its micro-batches add up to the step's.
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 
 namespace tiller {
@@ -50,11 +51,34 @@ struct MeanSquaredError : Layer {
     });
   }
 
+  void graph_forward(Graph& graph) override {
+    const int size = (int)(y->shape.size() / y->shape.n);
+    Tensor squares = ggml_sqr(graph.context(), difference(graph));
+    Tensor sums = ggml_sum_rows(graph.context(), ggml_reshape_2d(graph.context(), squares, size, y->shape.n));
+    graph.report(ggml_scale(graph.context(), sums, 1 / (float)size), [this](const float* l) { // (1)
+      std::copy(l, l + losses.size(), losses.begin());
+    });
+  }
+
+  void graph_backward(Graph& graph) override {
+    const double size = (double)(y->shape.size() / y->shape.n);
+    Tensor factor = graph.computed(GGML_TYPE_F32, {1}, [this, size](void* to) {
+      *(float*)to = (float)(2 * scale / size);
+    });
+    factor = graph.times(graph.tokens(weights), factor);
+    graph.add_gradient(y, graph.times(difference(graph), factor)); // (2)
+  }
+
   // scale · sum of weights · losses, after forward()
   double total() const {
     double sum = 0;
     for (int n = 0; n < y->shape.n; n++) sum += weights->data[n] * losses[n];
     return sum * scale;
+  }
+
+ private:
+  Tensor difference(Graph& graph) const {
+    return ggml_sub(graph.context(), graph.tokens(y), graph.tokens(target));
   }
 };
 

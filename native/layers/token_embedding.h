@@ -4,6 +4,7 @@
 // (2) dE[v] = sum of dy over the (n, t) that hold v      overwritten or accumulated
 // (3) dP[t] = sum over n of dy[n, t]                     likewise
 #pragma once
+#include "compute/graph.h"
 #include "compute/tape.h"
 
 namespace tiller {
@@ -46,7 +47,29 @@ struct TokenEmbedding : Layer {
     });
   }
 
+  void graph_forward(Graph& graph) override {
+    ids_ = graph.computed(GGML_TYPE_I32, {ids->rows()}, [this](void* to) {
+      for_each_row([&](size_t row, size_t token, size_t) { ((int32_t*)to)[row] = (int32_t)token; });
+    });
+    Tensor rows = ggml_get_rows(graph.context(), graph.weight(tokens), ids_);
+    rows = ggml_reshape_3d(graph.context(), rows, y->channels(), ids->shape.tokens(), ids->shape.n);
+    graph.set_tokens(y, graph.plus(rows, graph.slice(graph.weight(positions), 1, 0, ids->shape.tokens()))); // (1)
+  }
+
+  void graph_backward(Graph& graph) override {
+    if (!tokens->trainable) return;
+    ggml_context* c = graph.context();
+    Tensor dy = graph.as_2d(graph.gradient(y));
+    graph.add_gradient(tokens, ggml_get_rows_back(c, dy, ids_, graph.weight(tokens))); // (2)
+    const int used = ids->shape.tokens(), unused = positions->in - used;
+    Tensor sum = graph.sum_over_rows(ggml_reshape_2d(c, dy, dy->ne[0] * used, ids->shape.n)); // (3)
+    sum = ggml_reshape_2d(c, sum, dy->ne[0], used);
+    graph.add_gradient(positions, unused == 0 ? sum : ggml_concat(c, sum, graph.zeros({dy->ne[0], unused}), 1));
+  }
+
  private:
+  Tensor ids_ = nullptr; // the graph's
+
   template <class Body>
   void for_each_row(const Body& body) const {
     const int length = ids->shape.tokens();

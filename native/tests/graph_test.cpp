@@ -1,6 +1,15 @@
 // Every layer's CPU kernels against its ggml graph, at ordinary and awkward sizes.
 // graph_test [DEVICE]: ggml-cpu, or another device to check that.
+#include "layers/activation.h"
+#include "layers/attention.h"
+#include "layers/conv3x3.h"
+#include "layers/feed_forward.h"
+#include "layers/group_norm.h"
+#include "layers/layer_norm.h"
 #include "layers/linear.h"
+#include "layers/mse_loss.h"
+#include "layers/timestep_embedding.h"
+#include "layers/token_embedding.h"
 #include "tests/graph_compare.h"
 
 using namespace tiller;
@@ -21,12 +30,146 @@ void linear(GraphComparison& t) {
   }
 }
 
+void conv3x3(GraphComparison& t) {
+  struct Case {
+    int in, out, h, w;
+    Conv3x3::Options options;
+    const char* what;
+  };
+  for (const Case& c : {Case{16, 32, 16, 16, {}, ""}, Case{5, 7, 3, 6, {}, ""},
+                        Case{16, 16, 8, 8, {.stride = 2}, " stride 2"}, Case{5, 3, 5, 7, {.stride = 2}, " stride 2"},
+                        Case{16, 16, 4, 4, {.upsample = true}, " upsample"}, Case{3, 9, 3, 5, {.upsample = true}, " upsample"}}) {
+    Parameters p;
+    Block *w = p.matrix(9, c.in, c.out), *b = p.plain(1, c.out), *w2 = p.matrix(9, c.out, c.out), *b2 = p.plain(1, c.out);
+    t.fill(p);
+    t.compare("conv3x3" + std::string(c.what) + " " + std::to_string(c.in) + "->" + std::to_string(c.out), p, [&](Tape& tape) {
+      Value* x = tape.input({2, c.h, c.w, c.in}, true);
+      Value* e = tape.input({2, 1, 1, c.out}, true);
+      Value* y = tape.add<Conv3x3>(x, w, b, c.options).y;
+      Value* z = tape.add<Conv3x3>(y, w2, b2, Conv3x3::Options{.per_picture = e}).y;
+      return Built{{x, e}, tape.add<Conv3x3>(z, w2, b2, Conv3x3::Options{.residual = y}).y};
+    });
+  }
+}
+
+void activations(GraphComparison& t) {
+  Parameters none;
+  t.fill(none);
+  for (const auto f : {Activation::Function::silu, Activation::Function::quick_gelu}) {
+    t.compare(f == Activation::Function::silu ? "silu" : "quick gelu", none, [&](Tape& tape) {
+      Value* x = tape.input({2, 3, 5, 7}, true);
+      return Built{{x}, tape.add<Activation>(x, f).y};
+    });
+  }
+}
+
+void norms(GraphComparison& t) {
+  struct Case {
+    int c1, c2, groups, h, w;
+    bool silu;
+  };
+  for (const Case& c : {Case{32, 0, 32, 8, 8, false}, Case{64, 32, 32, 4, 4, true}, Case{5, 7, 4, 3, 5, true}, Case{6, 0, 3, 1, 7, true}}) {
+    Parameters p;
+    Block *gamma = p.plain(1, c.c1 + c.c2), *beta = p.plain(1, c.c1 + c.c2);
+    t.fill(p);
+    t.compare("group norm " + std::to_string(c.c1) + "+" + std::to_string(c.c2), p, [&](Tape& tape) {
+      std::vector<Value*> x{tape.input({2, c.h, c.w, c.c1}, true)};
+      if (c.c2) x.push_back(tape.input({2, c.h, c.w, c.c2}, true));
+      const GroupNorm::Options options{.groups = c.groups, .silu = c.silu, .second_source = c.c2 ? x[1] : nullptr};
+      return Built{x, tape.add<GroupNorm>(x[0], gamma, beta, options).y};
+    });
+  }
+  for (const int channels : {32, 13}) {
+    Parameters p;
+    Block *gamma = p.plain(1, channels), *beta = p.plain(1, channels);
+    t.fill(p);
+    t.compare("layer norm " + std::to_string(channels), p, [&](Tape& tape) {
+      Value* x = tape.input({2, 1, 9, channels}, true);
+      return Built{{x}, tape.add<LayerNorm>(x, gamma, beta).y};
+    });
+  }
+}
+
+void attentions(GraphComparison& t) {
+  Parameters none;
+  t.fill(none);
+  struct Case {
+    int heads, size, queries, keys;
+    bool causal;
+  };
+  for (const Case& c : {Case{4, 8, 64, 64, false}, Case{2, 5, 7, 7, false}, Case{2, 16, 12, 12, true}, Case{3, 7, 5, 5, true}}) {
+    const int d = c.heads * c.size;
+    t.compare(std::string(c.causal ? "causal" : "self") + " attention " + std::to_string(c.heads) + "x" + std::to_string(c.size), none, [&](Tape& tape) {
+      Value* x = tape.input({2, 1, c.queries, 3 * d}, true);
+      return Built{{x}, tape.add<Attention>(x, x, Attention::Columns{0, d, 2 * d}, c.heads, c.size, c.causal).o};
+    });
+  }
+  for (const Case& c : {Case{4, 8, 64, 12, false}, Case{3, 11, 5, 77, false}}) {
+    const int d = c.heads * c.size;
+    t.compare("cross attention " + std::to_string(c.heads) + "x" + std::to_string(c.size), none, [&](Tape& tape) {
+      Value* q = tape.input({2, 1, c.queries, d}, true);
+      Value* kv = tape.input({2, 1, c.keys, 2 * d}, true);
+      return Built{{q, kv}, tape.add<Attention>(q, kv, Attention::Columns{0, 0, d}, c.heads, c.size).o};
+    });
+  }
+}
+
+void feed_forward(GraphComparison& t) {
+  for (const auto& [channels, hidden, rows] : {std::array{32, 128, 64}, std::array{7, 19, 5}}) {
+    Parameters p;
+    const FeedForward::Weights w{p.matrix(1, channels, hidden), p.matrix(1, channels, hidden), p.matrix(1, hidden, channels),
+                                 p.plain(1, hidden), p.plain(1, hidden), p.plain(1, channels)};
+    t.fill(p);
+    t.compare("feed forward " + std::to_string(channels), p, [&](Tape& tape) {
+      Value* x = tape.input({2, 1, rows, channels}, true);
+      Value* y = tape.add<FeedForward>(x, w).y;
+      return Built{{x}, tape.add<FeedForward>(y, w, y).y};  // weights shared, and a residual
+    });
+  }
+}
+
+void embeddings(GraphComparison& t) {
+  Parameters p;
+  Block *tokens = p.plain(11, 6), *positions = p.plain(9, 6);
+  t.fill(p);
+  t.compare("token embedding", p, [&](Tape& tape) {
+    Value* ids = tape.input({2, 1, 5, 1});
+    return Built{{ids}, tape.add<TokenEmbedding>(ids, tokens, positions).y};
+  });
+  Parameters q;
+  Block *w = q.matrix(1, 9, 6), *b = q.plain(1, 6);
+  t.fill(q);
+  t.compare("timestep embedding", q, [&](Tape& tape) {
+    Value* time = tape.input({3, 1, 1, 1});
+    return Built{{time}, tape.add<Linear>(tape.add<TimestepEmbedding>(time, 9).y, w, b).y};
+  });
+}
+
+void loss(GraphComparison& t) {
+  Parameters p;
+  Block *w = p.matrix(1, 6, 5), *b = p.plain(1, 5);
+  t.fill(p);
+  t.compare("squared error", p, [&](Tape& tape) {
+    Value* x = tape.input({3, 4, 2, 6}, true);
+    auto& loss = tape.add<MeanSquaredError>(tape.add<Linear>(x, w, b).y);
+    loss.scale = 1.0 / 12;
+    return Built{{x, loss.target, loss.weights}, nullptr, &loss};
+  });
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   try {
     GraphComparison t(count > 1 ? arguments[1] : "ggml-cpu");
     linear(t);
+    conv3x3(t);
+    activations(t);
+    norms(t);
+    attentions(t);
+    feed_forward(t);
+    embeddings(t);
+    loss(t);
     return t.checks.exit_code();
   } catch (const DeviceError& error) {
     std::fprintf(stderr, "%s. %s\n", error.what(), error.hint.c_str());
