@@ -30,6 +30,7 @@ class GraphComparison {
   Checks checks;
   std::mt19937 random{1};
   double limit = kAgreement;
+  const Backend& backend() const { return backend_; }
 
   // Gives the blocks memory and normal numbers, `mean` where they are plain (norms' scales).
   void fill(Parameters& parameters, float deviation = 0.3f) {
