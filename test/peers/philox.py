@@ -1,0 +1,51 @@
+"""The generator of native/compute/rng.h in numpy: the same numbers from the same names."""
+
+import numpy as np
+
+TEST_PURPOSE = 1000
+MASK = (1 << 64) - 1
+
+
+def philox(counter: np.ndarray, key: int) -> np.ndarray:
+    """Philox4x32-10 of counters [n, 4] (uint64 holding 32-bit words)."""
+    c0, c1, c2, c3 = (counter[:, i].copy() for i in range(4))
+    k0, k1 = key & 0xFFFFFFFF, key >> 32
+    low = np.uint64(0xFFFFFFFF)
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (
+            (b >> np.uint64(32)) ^ c1 ^ np.uint64(k0),
+            b & low,
+            (a >> np.uint64(32)) ^ c3 ^ np.uint64(k1),
+            a & low,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=1)
+
+
+def mix64(x: int) -> int:
+    x = (x + 0x9E3779B97F4A7C15) & MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+def hash_name(name: str) -> int:
+    value = 0xCBF29CE484222325
+    for byte in name.encode():
+        value = ((value ^ byte) * 0x100000001B3) & MASK
+    return value
+
+
+def normals(count: int, seed: int, name: str, purpose: int = TEST_PURPOSE, epoch: int = 0) -> np.ndarray:
+    """The first `count` normals of RandomStream(seed, purpose, epoch, hash_name(name))."""
+    item = hash_name(name)
+    blocks = (count + 3) // 4
+    counter = np.zeros((blocks, 4), np.uint64)
+    counter[:, 0] = np.arange(blocks, dtype=np.uint64)
+    counter[:, 1], counter[:, 2], counter[:, 3] = epoch, item & 0xFFFFFFFF, item >> 32
+    bits = philox(counter, mix64(seed ^ mix64(purpose))).reshape(-1, 2).astype(np.float64)
+    radius = np.sqrt(-2 * np.log((bits[:, 0] + 1) * 2.0**-32))
+    angle = bits[:, 1] * (2.0**-32 * 6.283185307179586)
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return pairs.reshape(-1)[:count].astype(np.float32)
