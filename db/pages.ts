@@ -1,11 +1,6 @@
 /** What the pages read, a query a question. Only reads. */
 import type { Db } from './connection.ts';
-
-/** A figure of the record that may be NaN or infinite: 8 raw bytes then, little-endian. */
-export const decodeFigure = (stored: unknown): number =>
-  stored instanceof Uint8Array
-    ? new DataView(stored.buffer, stored.byteOffset, stored.byteLength).getFloat64(0, true)
-    : Number(stored);
+import { decodeFigure } from './figures.ts';
 
 export interface ListedRun {
   readonly id: string;
@@ -27,6 +22,7 @@ export interface ListedRun {
   readonly endedAt: number | null;
   readonly parentRun: string | null;
   readonly parentEpoch: number | null;
+  readonly dataset: string | null;
   readonly lastValidation: number | null;
   readonly bestValidation: number | null;
   readonly bestEpoch: number | null;
@@ -41,7 +37,7 @@ const listedRun = `SELECT r.id, r.name, r.state, r.state_reason AS reason, r.sta
          r.created_at AS createdAt, r.state_at AS stateAt, r.recipe, r.epoch, r.epochs, r.step,
          r.steps_per_epoch AS stepsPerEpoch, r.last_step_at AS lastStepAt, r.device, r.trainer,
          r.started_at AS startedAt, r.ended_at AS endedAt, r.parent_run AS parentRun,
-         r.parent_epoch AS parentEpoch,
+         r.parent_epoch AS parentEpoch, r.dataset,
          (SELECT validation_loss FROM epoch e WHERE e.run = r.id AND validation_loss IS NOT NULL
           ORDER BY e.epoch DESC LIMIT 1) AS lastValidation,
          (SELECT min(validation_loss) FROM epoch e WHERE e.run = r.id) AS bestValidation,
@@ -150,6 +146,15 @@ export const epochsForPage = (db: Db, run: string): ShownEpoch[] =>
     )
     .all(run);
 
+/** Epochs of a run that were evaluated, ascending. */
+export const evaluatedEpochs = (db: Db, run: string): number[] =>
+  db.raw
+    .prepare<[string], { epoch: number }>(
+      `SELECT epoch FROM epoch WHERE run = ? AND state = 'evaluated' ORDER BY epoch`,
+    )
+    .all(run)
+    .map((row) => row.epoch);
+
 export interface ShownEvaluation {
   readonly epoch: number;
   readonly step: number;
@@ -210,12 +215,13 @@ export interface RunningLaunch {
   readonly startedAt: number;
 }
 
-/** Trainer processes of a run that have not ended: what they cost is not in `usage` yet. */
+/** Trainer processes of a run whose cost is not in `usage` yet. */
 export const runningLaunches = (db: Db, run: string): RunningLaunch[] =>
   db.raw
     .prepare<[string], RunningLaunch>(
       `SELECT id, epoch, stage, started_at AS startedAt FROM launch
-       WHERE run = ? AND state = 'running' ORDER BY id`,
+       WHERE run = ? AND state = 'running'
+         AND NOT EXISTS (SELECT 1 FROM usage u WHERE u.launch = launch.id) ORDER BY id`,
     )
     .all(run);
 

@@ -1,0 +1,365 @@
+/** The curve of a run, live: raw faint, smoothed over it; what is left out is said. */
+import {
+  Chart,
+  colour,
+  faint,
+  figure,
+  marksPlugin,
+  selectionPlugin,
+  useTheme,
+  type ChartMark,
+  type Selection,
+} from './chart-base.ts';
+import type { ChartOptions } from 'chart.js';
+import { find, findAll, make, setAddress } from './dom.ts';
+import { onProgress } from './live.ts';
+import { onRefresh } from './refresh.ts';
+import { onTheme } from './theme.ts';
+
+interface CurveAnswer {
+  readonly count: number;
+  readonly firstStep: number | null;
+  readonly lastStep: number | null;
+  readonly raw: { steps: number[]; x: number[]; values: (number | null)[] };
+  readonly smooth: { steps: number[]; x: number[]; values: (number | null)[] };
+  readonly nan: { step: number; x: number }[];
+  readonly nanCount: number;
+  readonly notPositive: number;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly clipped: number;
+  readonly table: {
+    from: number;
+    to: number;
+    count: number;
+    mean: number | null;
+    min: number | null;
+    max: number | null;
+    last: number | null;
+    nan: number;
+  }[];
+  readonly marks: { step: number; x: number; kind: string; message: string }[];
+  readonly axis: string;
+  readonly stepsPerEpoch: number | null;
+}
+
+const MIN_REFETCH_MS = 1_000;
+
+let chart: Chart<'line'> | undefined;
+let answer: CurveAnswer | undefined;
+let selection: Selection | undefined;
+let asked = 0;
+
+const query = (): URLSearchParams => new URL(location.href).searchParams;
+const isOn = (name: string): boolean => query().get(name) === '1';
+
+const points = (part: { x: number[]; values: (number | null)[] }): { x: number; y: number }[] =>
+  part.x.map((x, index) => ({ x, y: part.values[index] ?? NaN }));
+
+const marks = (): ChartMark[] => {
+  if (answer === undefined) return [];
+  return [
+    ...answer.marks.map(({ x, kind }) => ({ x, kind })),
+    ...answer.nan.map(({ x }) => ({ x, kind: 'nan' })),
+  ].sort((a, b) => a.x - b.x);
+};
+
+const inRange = (step: number): boolean =>
+  answer !== undefined && step >= (answer.firstStep ?? 0) && step <= (answer.lastStep ?? 0);
+
+const showNotes = (data: CurveAnswer): void => {
+  const notes = find('#loss-notes');
+  if (notes === undefined) return;
+  const parts: HTMLElement[] = [];
+  const say = (text: string): void => void parts.push(make('span', { text }));
+  const act = (text: string, changes: Record<string, string | undefined>): void => {
+    const button = make('button', {
+      className: 'button small',
+      text,
+      attributes: { type: 'button' },
+    });
+    button.addEventListener('click', () => void change(changes));
+    parts.push(button);
+  };
+  const points = `${data.clipped} ${data.clipped === 1 ? 'point' : 'points'} clipped`;
+  if (data.clipped > 0) {
+    say(points);
+    act('Show all points', { clip: '0' });
+  } else if (query().get('clip') === '0') {
+    say('All points are in view.');
+    act('Clip far points', { clip: undefined });
+  }
+  if (data.nanCount > 0) {
+    const steps = data.nan.slice(0, 5).map(({ step }) => step.toLocaleString('en-GB'));
+    say(
+      `${data.nanCount} ${data.nanCount === 1 ? 'value is' : 'values are'} NaN or infinite (step ${steps.join(', ')}${data.nanCount > 5 ? ', …' : ''}): the line breaks there.`,
+    );
+  }
+  if (isOn('log') && data.notPositive > 0) {
+    say(
+      `${data.notPositive} ${data.notPositive === 1 ? 'value is' : 'values are'} 0 or less, which a logarithmic scale can't show: the line breaks there.`,
+    );
+  }
+  const seen = data.marks.filter(({ step }) => inRange(step));
+  for (const mark of seen.slice(0, 4)) {
+    say(`${mark.kind} at step ${mark.step.toLocaleString('en-GB')}`);
+  }
+  if (seen.length > 4) say(`and ${seen.length - 4} more marks`);
+  if (data.count > data.raw.x.length) {
+    say(`${data.count.toLocaleString('en-GB')} points, extremes kept`);
+  }
+  notes.replaceChildren(...parts);
+};
+
+const showTable = (data: CurveAnswer): void => {
+  const details = find<HTMLDetailsElement>('#loss-data');
+  const place = details === undefined ? undefined : find('.scroll', details);
+  if (details === undefined || place === undefined || !details.open) return;
+  const head = ['Steps', 'Points', 'Mean', 'Least', 'Greatest', 'Last', 'NaN'];
+  const cells = data.table.map((row) => [
+    row.from === row.to ? String(row.from) : `${row.from}–${row.to}`,
+    String(row.count),
+    figure(row.mean),
+    figure(row.min),
+    figure(row.max),
+    figure(row.last),
+    String(row.nan),
+  ]);
+  place.replaceChildren(
+    make('table', { className: 'data-table' }, [
+      make('caption', { text: `${find('[data-curve-title]')?.textContent ?? ''}, raw, by steps` }),
+      make('thead', {}, [
+        make(
+          'tr',
+          {},
+          head.map((text) => make('th', { text, attributes: { scope: 'col' } })),
+        ),
+      ]),
+      make(
+        'tbody',
+        {},
+        cells.map(([first = '', ...rest]) =>
+          make('tr', {}, [
+            make('th', { text: first, attributes: { scope: 'row' } }),
+            ...rest.map((text) => make('td', { text })),
+          ]),
+        ),
+      ),
+    ]),
+  );
+};
+
+const draw = (data: CurveAnswer): void => {
+  const box = find('#loss-chart');
+  const canvas = box === undefined ? undefined : find<HTMLCanvasElement>('canvas', box);
+  if (box === undefined || canvas === undefined) return;
+  useTheme();
+  const smoothed = data.smooth.x.length > 0;
+  const first = data.raw.x[0] ?? 0;
+  const last = data.raw.x.at(-1) ?? 1;
+  const span = (data.high ?? 1) - (data.low ?? 0);
+  const scaleRoom = isOn('log') || span === 0 ? 0 : span * 0.04;
+  const datasets = [
+    {
+      label: 'raw',
+      data: points(data.raw),
+      borderColor: smoothed ? faint('quiet', 40) : colour('accent'),
+      borderWidth: smoothed ? 1 : 1.5,
+      pointRadius: data.count < 3 ? 3 : 0,
+      pointHitRadius: 0,
+      spanGaps: false,
+    },
+    {
+      label: 'smoothed',
+      data: points(data.smooth),
+      borderColor: colour('accent'),
+      borderWidth: 2,
+      pointRadius: 0,
+      spanGaps: false,
+    },
+  ];
+  const options: ChartOptions<'line'> = {
+    parsing: false,
+    normalized: true,
+    interaction: { mode: 'nearest', axis: 'x', intersect: false },
+    plugins: {
+      tooltip: {
+        displayColors: false,
+        callbacks: {
+          title: (items) =>
+            `${data.axis} ${Number((items[0]?.parsed.x ?? 0).toPrecision(6)).toLocaleString('en-GB')}`,
+          label: (item) => `${item.dataset.label ?? ''} ${figure(item.parsed.y)}`,
+        },
+      },
+    },
+    scales: {
+      x: {
+        type: 'linear',
+        min: first,
+        max: last === first ? first + 1 : last,
+        title: { display: true, text: data.axis },
+        grid: { display: false },
+        ticks: { maxRotation: 0, autoSkipPadding: 16 },
+      },
+      y: {
+        type: isOn('log') ? 'logarithmic' : 'linear',
+        ...(data.low === null || data.high === null
+          ? {}
+          : { min: data.low - scaleRoom, max: data.high + scaleRoom || 1 }),
+        grid: { color: colour('line') },
+        ticks: { maxTicksLimit: 6, callback: (value) => figure(Number(value)) },
+      },
+    },
+  };
+  chart?.destroy();
+  chart = new Chart(canvas, {
+    type: 'line',
+    data: { datasets },
+    options,
+    plugins: [marksPlugin(marks), selectionPlugin(() => selection)],
+  });
+  box.classList.add('drawn');
+  canvas.setAttribute(
+    'aria-label',
+    `${find('[data-curve-title]')?.textContent ?? 'Curve'}: ${data.count} points up to step ${data.lastStep ?? 0}, from ${figure(data.low)} to ${figure(data.high)}. Its data table follows.`,
+  );
+};
+
+const fetchCurve = async (): Promise<void> => {
+  const box = find('#loss-chart');
+  if (box === undefined) return;
+  asked += 1;
+  const mine = asked;
+  const parameters = query();
+  parameters.set('buckets', String(Math.max(100, Math.round(box.clientWidth))));
+  try {
+    const response = await fetch(`/runs/${box.dataset['run']}/curve?${parameters}`);
+    if (!response.ok) throw new Error(`The dashboard answered ${response.status}.`);
+    const data = (await response.json()) as CurveAnswer;
+    if (mine !== asked) return;
+    answer = data;
+    draw(data);
+    showNotes(data);
+    showTable(data);
+    const whole = find<HTMLButtonElement>('#whole-run');
+    if (whole !== undefined) whole.disabled = !parameters.has('from') && !parameters.has('to');
+  } catch (error) {
+    if (mine !== asked) return;
+    const notes = find('#loss-notes');
+    const again = make('button', {
+      className: 'button small',
+      text: 'Try again',
+      attributes: { type: 'button' },
+    });
+    again.addEventListener('click', () => void fetchCurve());
+    const why = error instanceof TypeError ? 'The dashboard does not answer.' : String(error);
+    notes?.replaceChildren(
+      make('span', {
+        className: 'bad',
+        text: `The curve could not be read again. ${why} What is drawn may be old.`,
+      }),
+      again,
+    );
+  }
+};
+
+const change = (changes: Record<string, string | undefined>): Promise<void> => {
+  setAddress(changes);
+  return fetchCurve();
+};
+
+/** Drawing over a part of the chart shows that part alone. */
+const startSelecting = (canvas: HTMLCanvasElement): void => {
+  const position = (event: PointerEvent): number =>
+    event.clientX - canvas.getBoundingClientRect().left;
+  const stepAt = (pixel: number): number => {
+    const axis = chart?.scales['x'];
+    if (axis === undefined || answer === undefined) return 0;
+    const value = axis.getValueForPixel(pixel) ?? 0;
+    const { x, steps } = answer.raw;
+    let index = x.findIndex((each) => each >= value);
+    if (index < 0) index = x.length - 1;
+    return steps[index] ?? 0;
+  };
+  canvas.addEventListener('pointerdown', (event) => {
+    if (event.pointerType === 'touch' || event.button !== 0) return;
+    canvas.setPointerCapture(event.pointerId);
+    selection = { from: position(event), to: position(event) };
+  });
+  canvas.addEventListener('pointermove', (event) => {
+    if (selection === undefined) return;
+    selection.to = position(event);
+    chart?.draw();
+  });
+  const finish = (): void => {
+    const chosen = selection;
+    selection = undefined;
+    if (chosen === undefined || Math.abs(chosen.to - chosen.from) < 8) {
+      chart?.draw();
+      return;
+    }
+    const [from = 0, to = 0] = [stepAt(chosen.from), stepAt(chosen.to)].sort((a, b) => a - b);
+    if (to > from) void change({ from: String(from), to: String(to) });
+  };
+  canvas.addEventListener('pointerup', finish);
+  canvas.addEventListener('pointercancel', finish);
+  canvas.addEventListener('dblclick', () => void change({ from: undefined, to: undefined }));
+};
+
+export const startLossChart = (): void => {
+  const form = find<HTMLFormElement>('#loss-choices');
+  const canvas = find<HTMLCanvasElement>('#loss-chart canvas');
+  if (form === undefined || canvas === undefined) return;
+  form.addEventListener('submit', (event) => event.preventDefault());
+  form.addEventListener('change', () => {
+    const chosen = new FormData(form);
+    const title = find('[data-curve-title]');
+    const option = findAll<HTMLOptionElement>('select[name=curve] option', form).find(
+      ({ selected }) => selected,
+    );
+    if (title !== undefined && option !== undefined)
+      title.textContent = option.textContent?.trim() ?? '';
+    void change({
+      curve: String(chosen.get('curve')),
+      smooth: String(chosen.get('smooth')),
+      x: String(chosen.get('x')),
+      log: chosen.has('log') ? '1' : undefined,
+    });
+  });
+  find('#whole-run')?.addEventListener(
+    'click',
+    () => void change({ from: undefined, to: undefined }),
+  );
+  find('#last-epoch')?.addEventListener('click', () => {
+    const last = answer?.lastStep ?? 0;
+    const length = answer?.stepsPerEpoch ?? last;
+    void change({ from: String(Math.max(0, last - length + 1)), to: undefined });
+  });
+  find('#loss-data')?.addEventListener('toggle', () => {
+    if (answer !== undefined) showTable(answer);
+  });
+  startSelecting(canvas);
+  onTheme(() => {
+    if (answer !== undefined) draw(answer);
+  });
+  let fetched = Date.now();
+  let later: ReturnType<typeof setTimeout> | undefined;
+  const fetchSoon = (): void => {
+    if (later !== undefined || selection !== undefined) return;
+    later = setTimeout(
+      () => {
+        later = undefined;
+        fetched = Date.now();
+        void fetchCurve();
+      },
+      Math.max(0, fetched + MIN_REFETCH_MS - Date.now()),
+    );
+  };
+  onProgress(({ step }) => {
+    if (step !== answer?.lastStep && !query().has('to')) fetchSoon();
+  });
+  onRefresh((changed) => {
+    if (changed.has('events')) fetchSoon();
+  });
+  void fetchCurve();
+};

@@ -1,0 +1,25 @@
+/** The script of every page. */
+import { startCompare } from './compare.ts';
+import { startControls } from './controls.ts';
+import { startKeys } from './keys.ts';
+import { startLive } from './live.ts';
+import { startLossChart } from './loss-chart.ts';
+import { startPictures } from './pictures.ts';
+import { rememberRegions } from './refresh.ts';
+import { startRuns } from './runs.ts';
+import { startTheme } from './theme.ts';
+import { startValidationChart } from './validation-chart.ts';
+
+rememberRegions();
+startTheme();
+const { page } = document.body.dataset;
+if (page === 'runs') startRuns();
+if (page === 'run') {
+  startControls();
+  startPictures();
+  startLossChart();
+  startValidationChart();
+}
+if (page === 'compare') startCompare();
+startKeys();
+startLive();

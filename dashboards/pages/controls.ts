@@ -1,0 +1,115 @@
+/** What a person can ask of a run, and what became of what was asked. */
+import { html } from 'hono/html';
+import type { ListedRun, ShownRequest } from '../../db/pages.ts';
+import { formatClock, formatDuration } from './format.ts';
+import type { Html } from './layout.ts';
+
+export const verbs = ['pause', 'resume', 'stop', 'save', 'sample'] as const;
+export type Verb = (typeof verbs)[number];
+
+const SILENT_MS = 60_000;
+
+const canPause = new Set([
+  'queued',
+  'preparing',
+  'waiting',
+  'training',
+  'evaluating',
+  'interrupted',
+]);
+const canResume = new Set(['paused', 'pausing', 'stopped', 'failed']);
+const canStop = new Set([...canPause, 'paused', 'pausing']);
+
+/** Verbs that make sense in a state. */
+export const verbsOf = (state: string): Set<Verb> => {
+  const possible = new Set<Verb>();
+  if (canPause.has(state)) possible.add('pause');
+  if (canResume.has(state)) possible.add('resume');
+  if (state === 'training') possible.add('save').add('sample');
+  if (canStop.has(state)) possible.add('stop');
+  return possible;
+};
+
+const button = (verb: Verb, words: string, after?: string): Html =>
+  html`<button
+    type="button"
+    class="button"
+    data-verb="${verb}"
+    ${after === undefined ? '' : html`data-after="${after}"`}
+  >
+    ${words}
+  </button>`;
+
+const verbWords: Record<string, string> = {
+  pause: 'Pause',
+  resume: 'Resume',
+  stop: 'Stop',
+  save: 'Save',
+  sample: 'Sample now',
+};
+
+const time = (words: string, at: number | null): Html | string =>
+  at === null
+    ? ''
+    : html`<span class="stage done"
+        >${words} <time datetime="${new Date(at).toISOString()}">${formatClock(at)}</time></span
+      >`;
+
+const requestLine = (request: ShownRequest, now: number): Html => {
+  const { after } = JSON.parse(request.arguments) as { after?: string };
+  const waiting = request.refused === null && request.doneAt === null;
+  const silent =
+    waiting && request.acknowledgedAt === null && now - request.requestedAt > SILENT_MS;
+  return html`<li data-request="${request.id}">
+    <strong
+      >${verbWords[request.verb] ?? request.verb}${after === undefined ? '' : ` after the ${after}`}</strong
+    >
+    ${time('requested', request.requestedAt)} ${time('acknowledged', request.acknowledgedAt)}
+    ${time('delivered', request.deliveredAt)} ${time('done', request.doneAt)}
+    ${
+      request.refused === null
+        ? ''
+        : html`<span class="stage bad">refused: ${request.refused}</span>`
+    }
+    ${waiting && !silent ? html`<span class="stage waiting">…</span>` : ''}
+    ${
+      silent
+        ? html`<span class="stage bad"
+            >no answer for ${formatDuration((now - request.requestedAt) / 1000)}: is the worker
+            alive? <code>tiller doctor</code> says</span
+          >`
+        : ''
+    }
+  </li>`;
+};
+
+export const controls = (run: ListedRun, requests: readonly ShownRequest[], now: number): Html => {
+  const possible = verbsOf(run.state);
+  return html`<div class="controls" data-region="controls">
+    <div class="buttons" role="group" aria-label="Controls of ${run.name}">
+      ${possible.has('resume') ? button('resume', 'Resume') : ''}
+      ${possible.has('pause') ? button('pause', 'Pause', 'step') : ''}
+      ${possible.has('sample') ? button('sample', 'Sample now') : ''}
+      ${possible.has('save') ? button('save', 'Save') : ''}
+      ${
+        possible.has('stop')
+          ? html`<details class="menu" id="stop-menu">
+              <summary class="button">Stop</summary>
+              <div class="menu-items">
+                ${button('stop', 'After this step', 'step')}
+                ${button('stop', 'After this epoch', 'epoch')}
+                ${possible.has('pause') ? button('pause', 'Pause after this epoch', 'epoch') : ''}
+              </div>
+            </details>`
+          : ''
+      }
+    </div>
+    ${
+      requests.length === 0
+        ? ''
+        : html`<ol class="requests" aria-label="What was asked">
+            ${requests.slice(0, 3).map((request) => requestLine(request, now))}
+          </ol>`
+    }
+  </div>`;
+};

@@ -1,0 +1,78 @@
+/** Figures as people read them: units, sensible precision, nothing invented. */
+
+const count = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
+
+/** 1530 → "1,530". */
+export const formatCount = (value: number): string => count.format(value);
+
+const significant = (value: number, digits: number): string =>
+  new Intl.NumberFormat('en-GB', { maximumSignificantDigits: digits, useGrouping: false }).format(
+    value,
+  );
+
+/** A loss: "0.1974"; what is not finite is named, what is missing is a dash. */
+export const formatLoss = (value: number | null | undefined): string => {
+  if (value === null || value === undefined) return '–';
+  if (!Number.isFinite(value)) return String(value).replace('Infinity', '∞');
+  const size = Math.abs(value);
+  if (size !== 0 && size < 0.001) return value.toExponential(2);
+  return size < 100 ? value.toFixed(4) : significant(value, 6);
+};
+
+/** A difference of losses, with its sign: "−0.0140". */
+export const formatDelta = (value: number | null | undefined): string => {
+  if (value === null || value === undefined || !Number.isFinite(value)) return '–';
+  const sign = value < 0 ? '−' : value > 0 ? '+' : '±';
+  return `${sign}${formatLoss(Math.abs(value))}`;
+};
+
+/** Seconds: "3 h 12 min", "1 min 28 s", "12 s", "0.4 s". */
+export const formatDuration = (seconds: number): string => {
+  if (!Number.isFinite(seconds)) return '–';
+  if (seconds < 10) return `${significant(Math.max(0, seconds), 2)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(whole / 60);
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+};
+
+/** Milliseconds a step: "0.21 s/step". */
+export const formatPace = (milliseconds: number): string =>
+  `${significant(milliseconds / 1000, 2)} s/step`;
+
+/** Joules as electricity: "0.04 kWh". */
+export const formatEnergy = (joules: number): string =>
+  `${significant(joules / 3_600_000, joules < 36_000 ? 1 : 2)} kWh`;
+
+/** Money: "€0.52"; very little keeps two digits: "€0.0061". */
+export const formatMoney = (amount: number, currency: string): string => {
+  const small = amount > 0 && amount < 0.1;
+  return new Intl.NumberFormat('en-GB', {
+    style: 'currency',
+    currency,
+    ...(small ? { maximumSignificantDigits: 2 } : {}),
+  }).format(amount);
+};
+
+/** Time of day, where the dashboard runs, which is where it is read: "21:03:10". */
+export const formatClock = (at: number): string =>
+  new Date(at).toLocaleTimeString('en-GB', { hour12: false });
+
+/** Day and time: "25 Nov, 21:03". */
+export const formatDay = (at: number): string =>
+  new Date(at).toLocaleString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+
+/** "40 s ago". */
+export const formatAge = (at: number, now: number): string =>
+  `${formatDuration(Math.max(0, (now - at) / 1000))} ago`;
+
+/** Words with a number: plural(3, 'point') → "3 points". */
+export const plural = (value: number, noun: string): string =>
+  `${formatCount(value)} ${noun}${value === 1 ? '' : 's'}`;

@@ -1,0 +1,230 @@
+/** Samples: the newest beside the untouched base, and the whole grid of epochs by prompts. */
+import { html } from 'hono/html';
+import type { ShownSample } from '../../db/pages.ts';
+import { recipeOf } from '../progress.ts';
+import { formatCount, plural } from './format.ts';
+import type { Html } from './layout.ts';
+import { thumbnail } from './picture.ts';
+import type { RunPage } from './run.ts';
+
+/** Pictures that the page holds without a script; the script keeps their number at this or below. */
+const FIRST_PICTURES = 40;
+const STRIP_PROMPTS = 8;
+
+/** All that makes two samples comparable but the checkpoint they come from. */
+export const identityOf = (sample: ShownSample): string =>
+  [
+    sample.text,
+    sample.negative,
+    sample.seed,
+    sample.sampler,
+    sample.steps,
+    sample.guidance,
+    sample.width,
+    sample.height,
+    sample.weights,
+  ].join('\u001f');
+
+const describe = (sample: ShownSample): string =>
+  `seed ${sample.seed}, ${sample.sampler} ${sample.steps}, guidance ${sample.guidance}, ${sample.width}×${sample.height}, ${sample.weights}`;
+
+interface GridRow {
+  readonly key: string;
+  readonly epoch: number;
+  readonly step: number;
+  readonly requested: boolean;
+  readonly cells: Map<string, ShownSample>;
+}
+
+interface Grid {
+  readonly columns: ShownSample[];
+  readonly rows: GridRow[];
+}
+
+/** A sample stands in the column of its identity, never of its index: an edited prompt is a new column. */
+export const gridOf = (samples: readonly ShownSample[]): Grid => {
+  const columns = new Map<string, ShownSample>();
+  const rows = new Map<string, GridRow>();
+  for (const sample of samples) {
+    const identity = identityOf(sample);
+    if (!columns.has(identity)) columns.set(identity, sample);
+    const requested = sample.request !== null;
+    const key = `${sample.epoch}/${sample.step}/${requested ? 'r' : 'e'}`;
+    let row = rows.get(key);
+    if (row === undefined) {
+      row = { key, epoch: sample.epoch, step: sample.step, requested, cells: new Map() };
+      rows.set(key, row);
+    }
+    row.cells.set(identity, sample);
+  }
+  return {
+    columns: [...columns.values()].sort(
+      (a, b) => a.position - b.position || a.seed - b.seed || a.createdAt - b.createdAt,
+    ),
+    rows: [...rows.values()],
+  };
+};
+
+const rowName = (row: GridRow): Html =>
+  row.requested
+    ? html`step ${formatCount(row.step)} <span class="quiet">on request</span>`
+    : html`${row.epoch}`;
+
+const altOf = (sample: ShownSample): string =>
+  `${sample.text || 'empty prompt'}, epoch ${sample.epoch}`;
+
+const cell = (run: string, sample: ShownSample | undefined, column: number, now: boolean): Html => {
+  if (sample === undefined)
+    return html`<td><span class="picture missing" title="Not sampled"></span></td>`;
+  const source = thumbnail(sample.id, 96);
+  // The full picture opens by its address; the script opens compare at this epoch instead.
+  return html`<td>
+    <a
+      class="picture"
+      href="/compare?a=${run}@0&amp;b=${run}@${sample.epoch}&amp;prompt=${column + 1}"
+      data-sample="${sample.id}"
+      data-source="${source}"
+      data-alt="${altOf(sample)}"
+      title="${altOf(sample)} (${describe(sample)})"
+      aria-label="${altOf(sample)}: compare with epoch 0"
+      >${now ? html`<img src="${source}" alt="" width="96" height="96" decoding="async" />` : ''}</a
+    >
+  </td>`;
+};
+
+const strip = (page: RunPage, grid: Grid): Html => {
+  const columns = grid.columns.slice(0, STRIP_PROMPTS);
+  const zero = grid.rows.find((row) => row.epoch === 0 && !row.requested);
+  const last = grid.rows.at(-1);
+  const rows = [...new Set([zero, last])].filter((row) => row !== undefined);
+  return html`<div
+    class="scroll strip-scroll"
+    tabindex="0"
+    role="region"
+    aria-label="Latest samples"
+  >
+    <table class="strip">
+      <thead>
+        <tr>
+          <th scope="col">Epoch</th>
+          ${columns.map(
+            (column) =>
+              html`<th scope="col">
+                <span class="prompt" title="${column.text}">${column.text || 'empty prompt'}</span>
+              </th>`,
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              <th scope="row">${rowName(row)}</th>
+              ${columns.map((column) => {
+                const sample = row.cells.get(identityOf(column));
+                return sample === undefined
+                  ? html`<td><span class="picture missing" title="Not sampled"></span></td>`
+                  : html`<td>
+                      <span class="picture"
+                        ><img
+                          src="${thumbnail(sample.id, 96)}"
+                          alt="${altOf(sample)}"
+                          width="96"
+                          height="96"
+                          decoding="async"
+                      /></span>
+                    </td>`;
+              })}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+};
+
+const nothingYet = (page: RunPage): Html => {
+  const recipe = recipeOf(page.run);
+  if (recipe.samples.prompts.length === 0) {
+    return html`<p class="quiet">
+      The recipe has no prompts: add some under <code>samples</code>.
+    </p>`;
+  }
+  const next = page.epochs.length === 0 ? 0 : page.run.epoch * (page.run.stepsPerEpoch ?? 0);
+  return html`<p class="quiet">
+    No samples yet. The next ones come at step
+    ${formatCount(next)}${page.run.state === 'training' ? ', or with “Sample now”' : ''}.
+  </p>`;
+};
+
+export const latestSamples = (page: RunPage): Html => {
+  const grid = gridOf(page.samples);
+  const last = grid.rows.at(-1);
+  return html`<section aria-labelledby="latest-title" data-region="latest">
+    <div class="section-head">
+      <h2 id="latest-title">Latest samples <span class="quiet">beside epoch 0</span></h2>
+      ${
+        last === undefined || last.epoch === 0
+          ? ''
+          : html`<a href="/compare?a=${page.run.id}@0&amp;b=${page.run.id}@${last.epoch}"
+              >Compare 0 and ${last.epoch}</a
+            >`
+      }
+    </div>
+    ${grid.rows.length === 0 ? nothingYet(page) : strip(page, grid)}
+  </section>`;
+};
+
+export const samplesGrid = (page: RunPage): Html => {
+  const grid = gridOf(page.samples);
+  let pictures = 0;
+  return html`<section aria-labelledby="samples-title" id="samples">
+    <div class="section-head">
+      <h2 id="samples-title">
+        Samples
+        <span class="quiet" data-region="samples-count"
+          >${plural(grid.columns.length, 'prompt')}, ${plural(page.samples.length, 'picture')}</span
+        >
+      </h2>
+      <button type="button" class="pill" id="new-samples" hidden></button>
+    </div>
+    <div data-region="grid" data-defer>
+      ${
+        grid.rows.length === 0
+          ? nothingYet(page)
+          : html`<div
+              class="scroll grid-scroll"
+              tabindex="0"
+              role="region"
+              aria-label="Samples, epochs by prompts"
+            >
+              <table class="grid">
+                <thead>
+                  <tr>
+                    <th scope="col">Epoch</th>
+                    ${grid.columns.map(
+                      (column) =>
+                        html`<th scope="col" title="${column.text} (${describe(column)})">
+                          <span class="prompt">${column.text || 'empty prompt'}</span>
+                        </th>`,
+                    )}
+                  </tr>
+                </thead>
+                <tbody>
+                  ${grid.rows.map(
+                    (row) =>
+                      html`<tr id="samples-${row.key.replaceAll('/', '-')}">
+                        <th scope="row">${rowName(row)}</th>
+                        ${grid.columns.map((column, index) => {
+                          const sample = row.cells.get(identityOf(column));
+                          if (sample !== undefined) pictures += 1;
+                          return cell(page.run.id, sample, index, pictures <= FIRST_PICTURES);
+                        })}
+                      </tr>`,
+                  )}
+                </tbody>
+              </table>
+            </div>`
+      }
+    </div>
+  </section>`;
+};

@@ -1,0 +1,27 @@
+/** What the routes are given by the composition root. */
+import type { Context } from 'hono';
+import type { Db } from '../../db/connection.ts';
+import type { ShownRequest } from '../../db/pages.ts';
+import type { Curves } from '../curves.ts';
+import type { Frame } from '../pages/layout.ts';
+import type { Verb } from '../pages/controls.ts';
+import type { Bell } from '../bell.ts';
+
+export interface Ask {
+  readonly run: string;
+  readonly verb: Verb;
+  readonly after: 'step' | 'epoch';
+}
+
+/** Asks something of a run through the engine; resolves when it was taken. Throws a TillerError. */
+export type SendRequest = (ask: Ask) => Promise<Pick<ShownRequest, 'id'>>;
+
+export interface RouteDeps {
+  readonly db: Db;
+  readonly artifacts: string;
+  readonly curves: Curves;
+  readonly bell: Bell;
+  readonly sendRequest: SendRequest;
+  readonly now: () => number;
+  readonly frame: (context: Context) => Frame;
+}

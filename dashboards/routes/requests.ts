@@ -1,0 +1,44 @@
+/** The only writes: what a person asks of a run. */
+import { Hono } from 'hono';
+import { z } from 'zod';
+import { runForPage } from '../../db/pages.ts';
+import { TillerError } from '../../recipes/errors.ts';
+import { verbs } from '../pages/controls.ts';
+import type { RouteDeps } from './deps.ts';
+
+const bodySchema = z.strictObject({
+  verb: z.enum(verbs),
+  after: z.enum(['step', 'epoch']).default('step'),
+});
+
+export const requestRoutes = ({ db, sendRequest }: RouteDeps): Hono => {
+  const app = new Hono();
+
+  app.post('/runs/:id/requests', async (context) => {
+    const run = runForPage(db, context.req.param('id'));
+    if (run === undefined) {
+      return context.json(
+        { error: { code: 'RUN_NOT_FOUND', message: 'There is no such run.' } },
+        404,
+      );
+    }
+    const body: unknown = await context.req.json().catch(() => undefined);
+    const ask = bodySchema.safeParse(body);
+    if (!ask.success) {
+      return context.json({ error: { message: `Ask for one of: ${verbs.join(', ')}.` } }, 400);
+    }
+    try {
+      const { id } = await sendRequest({ run: run.id, ...ask.data });
+      return context.json({ request: id }, 202);
+    } catch (error) {
+      if (!(error instanceof TillerError)) throw error;
+      const { code, line } = error;
+      return context.json(
+        { error: { code, message: line } },
+        code === 'REQUEST_REFUSED' ? 409 : 503,
+      );
+    }
+  });
+
+  return app;
+};
