@@ -33,13 +33,13 @@ export async function startChild(db: Db, options: ChildOptions): Promise<Healthy
   const exited = exitOf(child);
   child.stdin?.on('error', () => {}); // it ended first: `exited` tells
   const { pid } = child;
-  const start = pid === undefined ? null : processStart(pid);
   const stop = ({ within }: { within: number }) =>
     pid === undefined ? exited : endGroup({ pid, exited }, within);
   let ended = false;
   void exited.then(() => (ended = true));
 
-  if (pid !== undefined && start !== null) {
+  if (pid !== undefined) {
+    const start = processStart(pid) ?? ''; // none: it has ended already
     writeProcess(db, role, {
       pid,
       process_start: start,

@@ -67,7 +67,7 @@ export async function startEngine(options: EngineOptions): Promise<RunningEngine
     }),
   );
   const exited = exitOf(child);
-  const engine = { ...(await identify(child)), address: `127.0.0.1:${port}`, exited };
+  const engine = { ...identify(child), address: `127.0.0.1:${port}`, exited };
   options.onSpawn?.(engine.pid, engine.start);
   const stop = ({ within = 10_000 } = {}) => endGroup(engine, within);
   try {
@@ -86,6 +86,8 @@ function serverArguments({ databaseFile, port, uiPort, logLevel = 'warn' }: Engi
   const page = uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)];
   return [
     ...['server', 'start-dev', '--db-filename', databaseFile, '--port', String(port), ...page],
+    // As durable as SQLite's default, with one wait for the disk less a transaction.
+    ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=FULL'],
     ...['--log-level', logLevel, '--log-format', 'json', '--color', 'never'],
   ];
 }
@@ -101,15 +103,14 @@ export function exitOf(child: ChildProcess): Promise<Exit> {
   });
 }
 
-async function identify(child: ChildProcess): Promise<{ pid: number; start: string }> {
-  const { pid } = child;
-  const start = pid === undefined ? null : processStart(pid);
-  if (pid === undefined || start === null) {
-    throw new TillerError('ENGINE_START_FAILED', `${child.spawnfile} cannot be started`, {
+/** Errors: ENGINE_START_FAILED. */
+function identify({ pid, spawnfile }: ChildProcess): { pid: number; start: string } {
+  if (pid === undefined) {
+    throw new TillerError('ENGINE_START_FAILED', `${spawnfile} cannot be started`, {
       hint: 'See `tiller doctor`.',
     });
   }
-  return { pid, start };
+  return { pid, start: processStart(pid) ?? '' }; // none: it has ended already
 }
 
 async function untilServing(

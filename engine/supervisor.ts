@@ -5,7 +5,7 @@ import { type Db, openRecord } from '../db/connection.ts';
 import { appendEvent } from '../db/events.ts';
 import { cacheHome, homePaths } from '../db/home.ts';
 import { migrate } from '../db/migrate.ts';
-import { claimSupervisor, removeProcess, writeProcess } from '../db/processes.ts';
+import { claimSupervisor, readProcesses, removeProcess, writeProcess } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { startChild } from './child.ts';
 import { type BinaryEngine, findEngine } from './find.ts';
@@ -48,7 +48,7 @@ export async function superviseUp(options: UpOptions): Promise<Up> {
   migrate(paths.record);
   const db = openRecord(paths.record);
   try {
-    claimSupervisor(db);
+    claim(db);
   } catch (error) {
     db.close();
     throw error;
@@ -101,9 +101,13 @@ class Supervisor {
       'the dashboard',
     );
     this.#env['TILLER_PORT'] = String(dashboard);
-    const ready = this.#bringUp();
-    this.#bringingUp = ready.catch(() => {}); // whoever awaits `ready` is told
-    void ready.catch(() => this.stop());
+    const bringingUp = this.#bringUp();
+    this.#bringingUp = bringingUp.catch(() => {});
+    const ready = bringingUp.catch(async (error: unknown) => {
+      await this.stop();
+      throw error;
+    });
+    ready.catch(() => {}); // whoever awaits it is told
     this.#watch = setInterval(() => this.#rotateLogs(), WATCH_MS);
     await this.#keepChild('dashboard').ready;
     return {
@@ -250,6 +254,16 @@ class Supervisor {
   #note(kind: 'process' | 'leftover', line: string): void {
     this.#say(line);
     appendEvent(this.#db, { kind, message: line });
+  }
+}
+
+function claim(db: Db): void {
+  try {
+    claimSupervisor(db);
+  } catch (error) {
+    const address = readProcesses(db).find(({ role }) => role === 'dashboard')?.address;
+    if (!(error instanceof TillerError) || !address) throw error;
+    throw new TillerError(error.code, error.message, { hint: `Its dashboard: http://${address}` });
   }
 }
 

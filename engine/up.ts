@@ -22,7 +22,7 @@ export interface UpOptions {
 export interface Up {
   /** host:port */
   dashboard: string;
-  /** Engine and worker are healthy. Rejects when one of them can't be started; then all stops. */
+  /** Engine and worker are healthy. Rejects, all stopped, when one of them can't be started. */
   ready: Promise<{ engine: string; ui?: string }>;
   /** All has stopped. */
   done: Promise<void>;
