@@ -37,8 +37,8 @@ const RECIPE = resolve(import.meta.dirname, '../recipes/examples/demo.yaml');
 export const demoCommand = (program: Command): Command =>
   commonOptions(program.command('demo'))
     .option('--exit', 'end after the last epoch instead of serving until Ctrl-C')
-    .option('--epochs <n>', 'fewer epochs than 13', parsePositive)
-    .option('--steps-per-epoch <n>', 'fewer steps an epoch than 150', parsePositive)
+    .option('--epochs <n>', 'another number of epochs than 13', parsePositive)
+    .option('--steps-per-epoch <n>', 'another number of steps an epoch than 150', parsePositive)
     .option(
       '--port <port>',
       "the dashboard's port (default: 7420, or any if that is taken)",
@@ -78,9 +78,9 @@ async function demo(context: Context, options: DemoOptions, screen: Screen): Pro
   screen.say(lastWords(last));
   screen.say(`took      ${((Date.now() - begin) / 60_000).toFixed(1)} minutes`);
   const page = comparePage(context, last);
-  screen.say(`compare   ${page}`);
+  if (page !== undefined) screen.say(`compare   ${page}`);
   if (options.exit === true) return;
-  openBrowser(page, context.env);
+  if (page !== undefined) openBrowser(page, context.env);
   screen.say('serving until Ctrl-C');
   await up.stopped;
 }
@@ -94,7 +94,7 @@ async function demoRecipe({ epochs, stepsPerEpoch }: DemoOptions) {
 }
 
 /** Epochs 10 and 13; of a shorter run the last one and one that stands as far back. */
-function comparePage({ db }: Context, { id, epochs }: ListedRun): string {
+function comparePage({ db }: Context, { id, epochs }: ListedRun): string | undefined {
   const earlier = Math.min(epochs - 1, Math.floor((epochs * 10) / 13));
   return compareUrl(db, { run: id, epoch: earlier }, { run: id, epoch: epochs });
 }

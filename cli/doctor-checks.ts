@@ -5,13 +5,16 @@ import { rm, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
 import { migrate } from '../db/migrate.ts';
+import { isListening } from '../engine/ports.ts';
 import { findCompiler } from '../native/compiler.ts';
 import { locateGgml } from '../native/ggml.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { makeHome } from './context.ts';
 import { listDevices } from './devices.ts';
+import { dashboardUrl } from './running.ts';
 
 type Env = NodeJS.ProcessEnv;
 
@@ -33,6 +36,7 @@ export const checks: readonly Check[] = [
   { name: 'git', look: git },
   { name: 'ggml', look: async (env) => `release ${(await locateGgml({ env })).release}` },
   { name: 'devices', look: devices },
+  { name: 'ports', look: ports },
   { name: 'home', look: home },
   { name: 'record', look: record },
   { name: 'disk', look: disk },
@@ -63,6 +67,22 @@ async function git(env: Env): Promise<string> {
 async function devices(env: Env): Promise<string> {
   const found = await listDevices(env, (line) => process.stderr.write(`${line}\n`));
   return found.map(({ name, description }) => `${name} (${description})`).join(', ');
+}
+
+/** The dashboard takes another port where its usual one is taken, so that this is only told. */
+async function ports(env: Env): Promise<string> {
+  const port = 7420;
+  if (!(await isListening(port))) return `${port} is free for the dashboard`;
+  const { record } = homePaths(tillerHome(env));
+  const db = existsSync(record) ? openRecord(record, { readonly: true }) : undefined;
+  try {
+    const url = db === undefined ? undefined : dashboardUrl(db);
+    return url === undefined
+      ? `${port} is taken by another program: the dashboard will take another port`
+      : `the dashboard of this home is at ${url}`;
+  } finally {
+    db?.close();
+  }
 }
 
 async function home(env: Env): Promise<string> {

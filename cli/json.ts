@@ -1,6 +1,7 @@
 /** The JSON of the reading commands: snake_case, times in ISO 8601, the same names as in the record. */
 import { progressOf } from '../dashboards/progress.ts';
 import type { Db } from '../db/connection.ts';
+import type { DatasetRow } from '../db/datasets.ts';
 import type {
   EpochUsage,
   ListedRun,
@@ -39,6 +40,25 @@ export function runJson(db: Db, run: ListedRun) {
     ended_at: time(run.endedAt),
   };
 }
+
+/** What the data set stage left out: docs/reference/data.md. */
+export interface LeftOut {
+  kind: string;
+  file: string;
+  detail: string;
+}
+
+export const datasetJson = (dataset: DatasetRow) => ({
+  hash: dataset.id,
+  folder: dataset.folder,
+  manifest: dataset.manifest,
+  width: dataset.width,
+  height: dataset.height,
+  train_items: dataset.train_items,
+  validation_items: dataset.validation_items,
+  problems: JSON.parse(dataset.problems) as LeftOut[],
+  licence: dataset.licence,
+});
 
 export const epochJson = (epoch: ShownEpoch, usage: EpochUsage | undefined) => ({
   epoch: epoch.epoch,

@@ -34,8 +34,11 @@ export const runUrl = (db: Db, run: string): string | undefined => {
   return url === undefined ? undefined : `${url}/runs/${run}`;
 };
 
-export const compareUrl = (db: Db, a: EpochOf, b: EpochOf): string =>
-  `${dashboardUrl(db) ?? 'http://127.0.0.1:7420'}/compare?a=${a.run}@${a.epoch}&b=${b.run}@${b.epoch}`;
+export const compareUrl = (db: Db, a: EpochOf, b: EpochOf): string | undefined => {
+  const url = dashboardUrl(db);
+  const query = `a=${a.run}@${a.epoch}&b=${b.run}@${b.epoch}`;
+  return url === undefined ? undefined : `${url}/compare?${query}`;
+};
 
 interface EpochOf {
   run: string;

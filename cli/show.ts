@@ -16,10 +16,19 @@ import {
   type ShownEpoch,
   usageOfEpochs,
 } from '../db/pages.ts';
+import { type DatasetRow, getDataset } from '../db/datasets.ts';
+import { getRun } from '../db/runs.ts';
 import { parseAddress, type RunAddress } from './address.ts';
 import { type CommonOptions, readingOptions, withRecord } from './context.ts';
 import { findEpoch, findListedRun } from './find.ts';
-import { epochJson, runJson, sampleJson, validationJson } from './json.ts';
+import {
+  datasetJson,
+  epochJson,
+  type LeftOut,
+  runJson,
+  sampleJson,
+  validationJson,
+} from './json.ts';
 import { print, printJson, table } from './output.ts';
 import { dashboardUrl, runUrl } from './running.ts';
 
@@ -43,9 +52,11 @@ const usageOf = (db: Db, run: ListedRun) =>
 function showRun(db: Db, run: ListedRun, { json }: Options): void {
   const epochs = epochsForPage(db, run.id);
   const usage = usageOf(db, run);
+  const dataset = datasetOf(db, run);
   if (json === true) {
     return printJson({
       ...runJson(db, run),
+      dataset: dataset === undefined ? null : datasetJson(dataset),
       recipe: JSON.parse(run.recipe) as unknown,
       epoch_list: epochs.map((epoch) => epochJson(epoch, usage.get(epoch.epoch))),
     });
@@ -54,6 +65,7 @@ function showRun(db: Db, run: ListedRun, { json }: Options): void {
   print(`${run.name} (${run.id}): ${state}${run.reason === null ? '' : `, ${run.reason}`}`);
   print(`epoch ${epoch}, step ${step}, ${pace}, ${left} left, ${energy}, ${money}`);
   print(`${run.trainer} on ${run.device}`);
+  if (dataset !== undefined) print(dataWords(dataset));
   const url = runUrl(db, run.id);
   if (url !== undefined) print(url);
   if (epochs.length > 0) {
@@ -69,6 +81,23 @@ function showRun(db: Db, run: ListedRun, { json }: Options): void {
   if (events.length > 0) print('');
   for (const { at, message } of events)
     print(`${new Date(at).toLocaleTimeString('en-GB')}  ${message}`);
+}
+
+function datasetOf(db: Db, { id }: ListedRun): DatasetRow | undefined {
+  const { dataset } = getRun(db, id);
+  return dataset === null ? undefined : getDataset(db, dataset);
+}
+
+function dataWords({ train_items, validation_items, folder, problems }: DatasetRow): string {
+  const left = JSON.parse(problems) as LeftOut[];
+  const lines = left
+    .slice(0, 5)
+    .map(({ file, kind, detail }) => `  left out: ${file} (${kind}): ${detail}`);
+  if (left.length > lines.length)
+    lines.push(`  and ${left.length - lines.length} more: see --json`);
+  return [`${train_items} pictures, ${validation_items} held out, of ${folder}`, ...lines].join(
+    '\n',
+  );
 }
 
 function epochRow(row: ShownEpoch, usage: ReturnType<typeof usageOf>): string[] {

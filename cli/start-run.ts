@@ -1,6 +1,5 @@
 /** From a parsed recipe to a run that the engine knows. */
 import { stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { createRun, type RunRow } from '../db/runs.ts';
 import { connectEngine, startRun } from '../engine/client.ts';
 import { TillerError } from '../recipes/errors.ts';
@@ -8,21 +7,13 @@ import { recipeHash } from '../recipes/hash.ts';
 import type { Recipe } from '../recipes/schema.ts';
 import type { Context } from './context.ts';
 import { bestDevice } from './devices.ts';
+import { runFields } from './run-fields.ts';
 
 export async function startFromRecipe(context: Context, written: Recipe): Promise<RunRow> {
   const { db, env } = context;
   await mustHaveData(written);
   const recipe = { ...written, device: await deviceFor(written, context) };
-  const run = createRun(db, {
-    name: recipe.name,
-    recipe,
-    recipeHash: recipeHash(recipe),
-    device: recipe.device,
-    threads: recipe.threads || availableParallelism(),
-    priority: recipe.priority,
-    epochs: recipe.train.epochs,
-    trainer: typeof recipe.trainer === 'string' ? recipe.trainer : recipe.trainer.command.join(' '),
-  });
+  const run = createRun(db, runFields({ recipe, hash: recipeHash(recipe) }));
   await enqueue(db, env, run.id);
   return run;
 }

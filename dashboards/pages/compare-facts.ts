@@ -32,7 +32,7 @@ const betterBins = (facts: Facts): { better: number; of: number } => {
   };
 };
 
-const lossWords = (facts: Facts): string => {
+export const lossWords = (facts: Facts): string => {
   const { a, b } = facts;
   if (a.validation === null || b.validation === null) {
     const missing = a.validation === null ? a : b;
@@ -47,7 +47,7 @@ const lossWords = (facts: Facts): string => {
   return `B's validation loss is ${formatLoss(Math.abs(change))} ${change < 0 ? 'lower' : 'higher'}${bins}.`;
 };
 
-const costWords = ({ a, b, currency }: Facts): string => {
+export const costWords = ({ a, b, currency }: Facts): string => {
   const joules = b.joules - a.joules;
   const money = b.money - a.money;
   if (joules === 0 && money === 0) return 'They cost the same.';
