@@ -17,8 +17,9 @@ export const createEvaluateEpoch =
     if (!evaluates(run)) return;
     const step = epoch * stepsPerEpoch(run);
     let lease: Lease | undefined;
+    let finished: boolean;
     try {
-      ({ lease } = await runTrainer(deps, runId, {
+      ({ lease, finished } = await runTrainer(deps, runId, {
         stage: 'evaluate',
         epoch,
         begin: (taken) => {
@@ -35,7 +36,8 @@ export const createEvaluateEpoch =
       reopenEpoch(db, lease, { run: runId, epoch });
       return;
     }
-    markEvaluated(db, lease, { run: runId, epoch });
+    // Stopped in the middle by a pause: what was made is kept, the rest is made when it goes on.
+    if (finished) markEvaluated(db, lease, { run: runId, epoch });
   };
 
 function checkpointOf({ db }: Deps, { id, name }: RunRow, epoch: number): CheckpointRow {

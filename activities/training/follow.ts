@@ -95,7 +95,7 @@ export async function follow(
           count();
         }
       }
-      if (lines.length === 0) await sleep(POLL_MS);
+      if (lines.length === 0) await Promise.race([sleep(POLL_MS), trainer.exited]);
     }
     count();
     return { ...outcome, exit: exit ?? outcome.exit };
@@ -113,20 +113,21 @@ async function takeIn(
 ): Promise<void> {
   const { db, log } = deps;
   const { lease, launch, run } = following;
-  const said = [];
-  for (const { event, text } of lines) {
-    if (event !== undefined) said.push(event);
+  const events = [];
+  for (const { event, text, end } of lines) {
+    if (event !== undefined) events.push({ event, end });
     else
       log.warn(
         { run: run.id, launch: launch.id, line: text.slice(0, 200) },
         'no event of the protocol',
       );
   }
+  const said = events.map(({ event }) => event);
   await keepSamples(
     deps,
     said.filter((event) => event.event === 'sample'),
   );
-  ingest(db, lease, launch, said, lines.at(-1)?.end ?? launch.spool_offset);
+  ingest(db, lease, launch, events, lines.at(-1)?.end ?? launch.spool_offset);
   for (const event of said) {
     if (event.event === 'done') outcome.done = event;
     if (event.event === 'error') outcome.error = event;

@@ -68,12 +68,9 @@ export async function runTrainer(
         (await adopt(deps, run, task, lease, signals.abandon)) ??
         (await start(deps, run, recipe, task, lease));
       const outcome = await follow(deps, { run, recipe, lease, launch, trainer }, signals);
+      const asked = stopAsked(db, runId) || signals.stop.aborted;
       launchEnded(db, lease, launch.id, outcome);
-      const verdict = judge(
-        outcome,
-        stopAsked(db, runId) || signals.stop.aborted,
-        launchFiles(launch.folder).stderr,
-      );
+      const verdict = judge(outcome, asked, launchFiles(launch.folder).stderr);
       deaths = outcome.progressed ? 0 : deaths + 1;
       if (verdict.kind === 'finished') {
         await tidy(launch);

@@ -1,0 +1,109 @@
+/**
+ * `npm run chaos -- --kills 50 --seed 1`: a run is killed at random instants and must end with the
+ * very weights of a run that nobody touched. Prints a line a kill, what differs, and one JSON object.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openRecord } from '../../db/connection.ts';
+import { homePaths } from '../../db/home.ts';
+import { getRun, isEnded } from '../../db/runs.ts';
+import { sleep } from '../../activities/training/trainer-process.ts';
+import { compareRuns } from './compare-runs.ts';
+import { chaosRecipe, startChaosRun, writePictures } from './job.ts';
+import { kill, TARGETS } from './kill.ts';
+import { orphans } from './orphans.ts';
+import { randomFrom } from './random.ts';
+import { startUp } from './up.ts';
+import { untilEnded, untilNextStep } from './wait.ts';
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '50' },
+    seed: { type: 'string', default: '1' },
+    epochs: { type: 'string', default: '5' },
+    'limit-s': { type: 'string', default: '5' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const kills = Number(values.kills);
+const epochs = Number(values.epochs);
+const limit = Number(values['limit-s']);
+const random = randomFrom(Number(values.seed));
+/** A kill, the way back and some undisturbed training between two kills. */
+const SECONDS_A_KILL = 4;
+
+const folder = await mkdtemp(join(tmpdir(), 'tiller-chaos-'));
+const home = join(folder, 'home');
+const env = { ...process.env, TILLER_HOME: home, TILLER_PORT: '0' };
+const pictures = await writePictures(join(folder, 'pictures'));
+
+let up = await startUp(home, env);
+await up.ready();
+const db = openRecord(homePaths(home).record);
+
+// How fast is this machine? The run must outlast its kills, and not by much.
+const probe = await startChaosRun(
+  db,
+  env,
+  'probe',
+  chaosRecipe(pictures, { epochs: 1, steps: 60 }),
+);
+await untilEnded(db, probe);
+const { ended_at: ended, started_at: started } = getRun(db, probe);
+const stepSeconds = ((ended ?? 0) - (started ?? 0)) / 60_000;
+const steps = Math.max(20, Math.ceil((kills * SECONDS_A_KILL) / epochs / stepSeconds));
+const recipe = chaosRecipe(pictures, { epochs, steps });
+console.log(`${epochs} epochs of ${steps} steps, ${(stepSeconds * 1000).toFixed(0)} ms each`);
+
+const calm = await startChaosRun(db, env, 'calm', recipe);
+await untilEnded(db, calm);
+const storm = await startChaosRun(db, env, 'storm', recipe);
+
+const seconds: number[] = [];
+for (let number = 1; number <= kills; number += 1) {
+  await sleep(300 + random() * 1_700);
+  const state = getRun(db, storm).state;
+  if (isEnded(state))
+    throw new Error(`the run is ${state} after ${number - 1} kills: nothing is left to kill`);
+  const target = TARGETS[(number - 1) % TARGETS.length]!;
+  const killed = await kill(db, storm, target);
+  let since = Date.now();
+  if (target === 'all') {
+    up = await startUp(home, env);
+    since = up.at;
+  }
+  const took = await untilNextStep(db, storm, since);
+  seconds.push(took);
+  console.log(
+    `${String(number).padStart(4)} ${target.padEnd(9)} ${killed.padEnd(28)} next step after ${took.toFixed(2)} s`,
+  );
+}
+await untilEnded(db, storm);
+
+const { lost, doubled, samplesMissing, identical, differences } = compareRuns(db, calm, storm);
+await up.stop();
+const left = await orphans(home);
+for (const line of differences) console.log(`differs: ${line}`);
+for (const line of left) console.log(`orphan: ${line}`);
+const sorted = seconds.toSorted((a, b) => a - b);
+const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+const worst = sorted.at(-1) ?? 0;
+console.log(
+  JSON.stringify({
+    kills,
+    lost,
+    doubled,
+    samples_missing: samplesMissing,
+    identical,
+    orphans: left.length,
+    median_s: Number(median.toFixed(2)),
+    worst_s: Number(worst.toFixed(2)),
+  }),
+);
+db.close();
+if (values.keep) console.log(`kept: ${folder}`);
+else await rm(folder, { recursive: true, force: true });
+const good = identical && lost + doubled + samplesMissing + left.length === 0 && worst <= limit;
+process.exit(good ? 0 : 1);
