@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "compute/device_weights.h"
 #include "compute/graph_nodes.h"
 #include "compute/parameters.h"
 #include "compute/tape.h"
@@ -21,8 +22,8 @@ namespace tiller {
 class Graph : public Nodes {
  public:
   // `passing` holds the nodes; what is in `lasting` keeps its memory from run to run.
-  Graph(ggml_context* passing, ggml_context* lasting, ggml_cgraph* nodes, const Backend& backend)
-      : Nodes(passing, backend), lasting_(lasting), nodes_(nodes) {}
+  Graph(ggml_context* passing, ggml_context* lasting, ggml_cgraph* nodes, DeviceWeights& weights)
+      : Nodes(passing, weights.backend()), lasting_(lasting), nodes_(nodes), weights_(weights) {}
 
   // ---- values --------------------------------------------------------------------------------
 
@@ -54,15 +55,16 @@ class Graph : public Nodes {
 
   // ---- parameters ----------------------------------------------------------------------------
 
-  Tensor weight(Block* block) { return resident(block, weights_); }
+  Tensor weight(Block* block) { return weights_.weight(block); }
 
   // Without effect for a frozen block.
   void add_gradient(Block* block, Tensor g) {
     if (!block->trainable) return;
     g = as_like(cont(g), weight(block));
-    Tensor& written = written_gradients_[block];
+    Tensor& written = written_[block];
     if (written) g = plus(written, g);  // a block that two layers share
-    written = run(ggml_cpy(context(), g, resident(block, block_gradients_)));
+    else trained_.push_back(block);
+    written = run(ggml_cpy(context(), g, weights_.gradient(block)));
   }
 
   // ---- numbers from outside ------------------------------------------------------------------
@@ -140,13 +142,12 @@ class Graph : public Nodes {
     Tensor tensor;
     std::vector<std::byte> bytes;
   };
-  using Resident = std::vector<std::pair<Block*, Tensor>>;  // in the order of first use
-
   ggml_context* lasting_;
   ggml_cgraph* nodes_;
+  DeviceWeights& weights_;
   std::unordered_map<const Value*, Layouts> values_, gradients_;
-  Resident weights_, block_gradients_;
-  std::unordered_map<const Block*, Tensor> written_gradients_;
+  std::unordered_map<const Block*, Tensor> written_;  // gradients, by nodes
+  std::vector<Block*> trained_;
   std::unordered_map<int, Tensor> reversed_, masks_;
   std::vector<Transfer> inputs_;
   std::vector<Computed> computed_;
@@ -186,18 +187,6 @@ class Graph : public Nodes {
     if (layouts.tokens || layouts.planes) return;
     const char* layer = value->producer ? value->producer->kind() : "input";
     throw std::logic_error(std::string("nothing has set the graph's tensor of a value of ") + layer);
-  }
-
-  Tensor resident(Block* block, Resident& tensors) {
-    for (const auto& [known, tensor] : tensors) {
-      if (known == block) return tensor;
-    }
-    const int64_t side = block->taps == 9 ? 3 : 1, in = block->in, out = block->out;
-    Tensor tensor = !block->packed      ? ggml_new_tensor_2d(lasting_, GGML_TYPE_F32, out, in)
-                    : block->taps == 1 ? ggml_new_tensor_2d(lasting_, GGML_TYPE_F32, in, out)
-                                       : ggml_new_tensor_4d(lasting_, GGML_TYPE_F32, side, side, in, out);
-    tensors.push_back({block, tensor});
-    return tensor;
   }
 };
 

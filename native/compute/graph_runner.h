@@ -2,10 +2,11 @@
 // with numbers in the same places before and after: what external values hold, blocks' gradients.
 //
 //   Tape tape(pool, training);  …build the model, without finish()…
-//   GraphRunner runner(tape, backend);
+//   DeviceWeights weights(backend);   shared by the graphs of a device
+//   GraphRunner runner(tape, weights);
 //   …fill x->data…; runner.forward(); …fill y->gradient…; runner.backward();
 //
-// Weights stay on the device, and are sent again only after they may have changed.
+// Weights stay on the device, and are sent again only after weights.changed().
 #pragma once
 
 #include <memory>
@@ -13,25 +14,20 @@
 #include <vector>
 
 #include "compute/graph.h"
-#include "compute/graph_blocks.h"
 
 namespace tiller {
 
-// The device has too little memory for this graph: try again with a smaller batch.
-struct OutOfDeviceMemory : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 class GraphRunner {
  public:
-  GraphRunner(Tape& tape, const Backend& backend)
+  GraphRunner(Tape& tape, DeviceWeights& weights)
       : tape_(tape),
-        backend_(backend),
+        backend_(weights.backend()),
+        weights_(weights),
         nodes_(256 * tape.layers().size() + 1024),
         passing_(make_context(nodes_ * ggml_tensor_overhead() + 3 * graph_bytes())),
         lasting_(make_context((nodes_ / 8 + 1024) * ggml_tensor_overhead())),
         whole_(ggml_new_graph_custom(passing_.get(), nodes_, false)),
-        graph_(passing_.get(), lasting_.get(), whole_, backend) {
+        graph_(passing_.get(), lasting_.get(), whole_, weights) {
     find_memory();
     build_forward();
     forward_nodes_ = ggml_graph_n_nodes(whole_);
@@ -41,7 +37,7 @@ class GraphRunner {
   }
 
   void forward() {
-    send_weights();
+    weights_.send();
     for (const auto& [tensor, from] : graph_.inputs_) send(tensor, from);
     send_computed();
     compute(0);
@@ -59,52 +55,34 @@ class GraphRunner {
     send_computed();
     compute(1);
     for (const auto& [tensor, to] : input_gradients_) fetch(tensor, to);
-    for (const auto& [block, tensor] : graph_.block_gradients_) {
-      staging_.resize(unpacked_size(*block));
-      fetch(tensor, staging_.data());
-      pack(*block, staging_.data(), block->gradient, block->accumulate_gradient());
-    }
-    stale_ = true;  // an optimizer's step follows
+    for (Block* block : graph_.trained_) weights_.fetch_gradient(block);
   }
 
-  // To be called when weights were written by something else than the step after a backward().
-  void weights_changed() { stale_ = true; }
-
-  size_t device_bytes() const {
-    return ggml_backend_buffer_get_size(lasting_memory_.get()) +
-           ggml_gallocr_get_buffer_size(passing_memory_.get(), 0);
+  // Without the weights'
+  size_t bytes() const {
+    return ggml_gallocr_get_buffer_size(passing_memory_.get(), 0) +
+           (lasting_memory_ ? ggml_backend_buffer_get_size(lasting_memory_.get()) : 0);
   }
 
  private:
-  template <auto function>
-  struct Call {
-    template <class T>
-    void operator()(T* pointer) const {
-      function(pointer);
-    }
-  };
-  using Context = std::unique_ptr<ggml_context, Call<ggml_free>>;
-
   Tape& tape_;
   const Backend& backend_;
+  DeviceWeights& weights_;
   size_t nodes_;
-  Context passing_, lasting_;
+  GgmlContext passing_, lasting_;
   ggml_cgraph* whole_;
   Graph graph_;
   int forward_nodes_ = 0;
   ggml_cgraph* parts_[2] = {};                         // forward, backward
   std::vector<std::pair<int, const char*>> starts_;    // the first node of each layer
-  std::unique_ptr<ggml_backend_buffer, Call<ggml_backend_buffer_free>> lasting_memory_;
-  std::unique_ptr<ggml_gallocr, Call<ggml_gallocr_free>> passing_memory_;
+  GgmlBuffer lasting_memory_;
+  std::unique_ptr<ggml_gallocr, detail::Call<ggml_gallocr_free>> passing_memory_;
   std::vector<HugeBuffer> host_memory_;
   std::vector<Graph::Transfer> seeds_;          // gradients that the caller writes
   std::vector<Graph::Result> input_gradients_;  // gradients that the caller reads
   std::vector<float> staging_;
-  bool stale_ = true;
-  const float* sent_ = nullptr;  // the first block's weights: they move when use() is called
 
   size_t graph_bytes() const { return ggml_graph_overhead_custom(nodes_, false); }
-  static Context make_context(size_t bytes) { return Context(ggml_init({bytes, nullptr, true})); }
 
   // ---- building ------------------------------------------------------------------------------
 
@@ -193,11 +171,13 @@ class GraphRunner {
 
   void allocate() {
     ggml_backend_buffer_type_t memory = ggml_backend_get_default_buffer_type(backend_.get());
-    lasting_memory_.reset(ggml_backend_alloc_ctx_tensors(lasting_.get(), backend_.get()));
-    passing_memory_.reset(ggml_gallocr_new(memory));
-    if (!lasting_memory_ || !ggml_gallocr_alloc_graph(passing_memory_.get(), whole_)) {
-      throw OutOfDeviceMemory("not enough memory on " + backend_.info().name + " for this model and batch");
+    weights_.allocate();
+    if (ggml_get_first_tensor(lasting_.get())) {
+      lasting_memory_.reset(ggml_backend_alloc_ctx_tensors(lasting_.get(), backend_.get()));
+      if (!lasting_memory_) throw OutOfDeviceMemory(backend_);
     }
+    passing_memory_.reset(ggml_gallocr_new(memory));
+    if (!ggml_gallocr_alloc_graph(passing_memory_.get(), whole_)) throw OutOfDeviceMemory(backend_);
     for (const auto& [tensor, bytes] : graph_.constants_) send(tensor, bytes.data());
     parts_[0] = part(0, forward_nodes_);
     parts_[1] = part(forward_nodes_, ggml_graph_n_nodes(whole_));
@@ -214,23 +194,10 @@ class GraphRunner {
 
   void compute(int part) {
     const ggml_status status = ggml_backend_graph_compute(backend_.get(), parts_[part]);
-    if (status == GGML_STATUS_ALLOC_FAILED) throw OutOfDeviceMemory("no memory left on " + backend_.info().name);
+    if (status == GGML_STATUS_ALLOC_FAILED) throw OutOfDeviceMemory(backend_);
     if (status != GGML_STATUS_SUCCESS) {
       throw std::runtime_error(backend_.info().name + " failed: " + ggml_status_to_string(status));
     }
-  }
-
-  void send_weights() {
-    if (graph_.weights_.empty()) return;
-    const float* first = graph_.weights_[0].first->weight;
-    if (!stale_ && first == sent_) return;
-    for (const auto& [block, tensor] : graph_.weights_) {
-      staging_.resize(unpacked_size(*block));
-      unpack(*block, block->weight, staging_.data());
-      send(tensor, staging_.data());
-    }
-    stale_ = false;
-    sent_ = first;
   }
 
   void send_computed() {

@@ -40,7 +40,7 @@ class Network {
           const std::string& device, int threads)
       : pool(device == "cpu" ? threads : 1), text_(parameters, text_config(recipe.model, vocabulary)),
         unet_(parameters, unet_config(recipe.model, codec)), tokens_(recipe.model.text.tokens) {
-    if (device != "cpu") backend_.emplace(device, threads);
+    if (device != "cpu") weights_.emplace(backend_.emplace(device, threads));
     parameters.allocate(training, recipe.train.ema > 0);
   }
 
@@ -77,13 +77,12 @@ class Network {
     made->said = unet_.build(tape, made->latent, made->timesteps, text_.build(tape, made->ids));
     if (use == Use::sampling) tape.expose(made->said);
     else made->loss = &tape.add<MeanSquaredError>(made->said);
-    if (backend_) made->runner = std::make_unique<GraphRunner>(tape, *backend_);
+    if (backend_) made->runner = std::make_unique<GraphRunner>(tape, *weights_);
     else tape.finish();
     return *(pass = std::move(made));
   }
   void weights_changed() {
-    for (auto& [key, pass] : passes_)
-      if (pass->runner) pass->runner->weights_changed();
+    if (weights_) weights_->changed();
   }
 
   Parameters parameters;
@@ -113,6 +112,7 @@ class Network {
   UNet unet_;
   int tokens_;
   std::optional<Backend> backend_;
+  std::optional<DeviceWeights> weights_;
   std::map<std::tuple<Use, int, int, int>, std::unique_ptr<Pass>> passes_;
 };
 

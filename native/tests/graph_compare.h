@@ -53,7 +53,8 @@ class GraphComparison {
       if (built->y) built->y->external = true;
     }
     ours.finish();
-    GraphRunner graph(theirs, backend_);
+    DeviceWeights weights(backend_);
+    GraphRunner graph(theirs, weights);
     for (size_t i = 0; i < a.inputs.size(); i++) {
       fill(*a.inputs[i]);
       copy(a.inputs[i]->data, b.inputs[i]->data, a.inputs[i]->shape.size());

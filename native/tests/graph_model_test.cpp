@@ -119,7 +119,8 @@ void compare(GraphComparison& t, const Case& c) {
   Tape tape(pool, true), graph_tape(pool, true);
   const Model a(tape, unet, text, c), b(graph_tape, unet, text, c);
   tape.finish();
-  GraphRunner graph(graph_tape, t.backend());
+  DeviceWeights weights(t.backend());
+  GraphRunner graph(graph_tape, weights);
   std::vector<std::vector<float>> numbers;
   for (int micro_batch = 0; micro_batch < 2; micro_batch++) {
     for (Value* input : a.inputs()) {
@@ -129,11 +130,23 @@ void compare(GraphComparison& t, const Case& c) {
   }
   const std::string name = c.name;
   std::fprintf(stderr, "%s: %.2f M parameters, graph %.1f MB, tape %.1f MB\n", c.name, parameters.count() / 1e6,
-               graph.device_bytes() / 1e6, tape.bytes() / 1e6);
+               (graph.bytes() + weights.bytes()) / 1e6, tape.bytes() / 1e6);
   const Outcome ours = run("  ours ", tape, a, parameters, numbers);
   const Outcome theirs = run("  graph", graph, b, parameters, numbers);
   t.expect(name + " y", ours.y.data(), theirs.y.data(), ours.y.size());
   t.expect(name + " loss", ours.loss.data(), theirs.loss.data(), ours.loss.size());
+  // A graph for sampling shares the weights, and uses the running average when told to.
+  Tape sampling(pool, false);
+  const Model s(sampling, unet, text, c);
+  GraphRunner sampler(sampling, weights);
+  for (size_t i = 0; i < s.inputs().size(); i++) std::copy(numbers[i].begin(), numbers[i].end(), s.inputs()[i]->data);
+  sampler.forward();
+  t.expect(name + " sampled", ours.y.data(), s.y->data, s.y->shape.size());
+  parameters.use(Buffer::average);  // zeros
+  sampler.forward();
+  const std::vector<float> nothing(s.y->shape.size());
+  t.checks.expect(name + " averaged", relative_error(s.y->data, nothing.data(), nothing.size()), 0);
+  parameters.use(Buffer::weight);
   t.expect(name + " dx", ours.dx.data(), theirs.dx.data(), ours.dx.size());
   compare_gradients(t, name, parameters, ours.weights, theirs.weights);
 }

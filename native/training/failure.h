@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "compute/device_weights.h"
 #include "formats/safetensors.h"
 
 namespace tiller {
@@ -34,6 +35,12 @@ inline Failure failure_of(const std::exception& error) {
   }
   if (dynamic_cast<const std::bad_alloc*>(&error)) {
     return {kTryAgain, "TRAINER_BUSY", "out of memory", "Lower train.batch, or the sizes of samples.prompts."};
+  }
+  if (const auto* device = dynamic_cast<const DeviceError*>(&error)) {
+    return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
+  }
+  if (dynamic_cast<const OutOfDeviceMemory*>(&error)) {
+    return {kTryAgain, "TRAINER_BUSY", error.what(), "Lower train.batch, or the sizes of samples.prompts."};
   }
   if (dynamic_cast<const FormatError*>(&error)) return {kBadData, "CHECKPOINT_CORRUPT", error.what()};
   return {kBug, "TRAINER_BUG", error.what(), "This is a fault of the trainer; please report it."};
