@@ -77,7 +77,7 @@ function showRun(db: Db, run: ListedRun, { json }: Options): void {
       )}`,
     );
   }
-  const events = newestEvents(db, run.id, 5).reverse();
+  const events = newestEvents(db, run.id, 5).toReversed();
   if (events.length > 0) print('');
   for (const { at, message } of events)
     print(`${new Date(at).toLocaleTimeString('en-GB')}  ${message}`);
