@@ -1,5 +1,5 @@
 /** Losses of A and B per timestep: A blue and solid, B orange and dashed. */
-import { Chart, colour, figure, useTheme } from './chart-base.ts';
+import { Chart, colour, figure, tick, useTheme } from './chart-base.ts';
 import { find } from './dom.ts';
 import { onTheme } from './theme.ts';
 
@@ -59,7 +59,7 @@ export const startBinsChart = (): void => {
         },
         y: {
           grid: { color: colour('line') },
-          ticks: { maxTicksLimit: 5, callback: (value) => figure(Number(value)) },
+          ticks: { maxTicksLimit: 5, callback: (value) => tick(Number(value)) },
         },
       },
     },

@@ -125,3 +125,6 @@ export const figure = (value: number | null): string => {
   const size = Math.abs(value);
   return size !== 0 && size < 0.001 ? value.toExponential(2) : value.toPrecision(4);
 };
+
+/** A figure on an axis: no more digits than it needs. */
+export const tick = (value: number): string => String(Number(value.toPrecision(3)));

@@ -4,6 +4,7 @@ import {
   colour,
   faint,
   figure,
+  tick,
   marksPlugin,
   selectionPlugin,
   useTheme,
@@ -199,7 +200,7 @@ const draw = (data: CurveAnswer): void => {
         max: last === first ? first + 1 : last,
         title: { display: true, text: data.axis },
         grid: { display: false },
-        ticks: { maxRotation: 0, autoSkipPadding: 16 },
+        ticks: { maxRotation: 0, autoSkipPadding: 16, includeBounds: false },
       },
       y: {
         type: isOn('log') ? 'logarithmic' : 'linear',
@@ -207,7 +208,7 @@ const draw = (data: CurveAnswer): void => {
           ? {}
           : { min: data.low - scaleRoom, max: data.high + scaleRoom || 1 }),
         grid: { color: colour('line') },
-        ticks: { maxTicksLimit: 6, callback: (value) => figure(Number(value)) },
+        ticks: { maxTicksLimit: 6, includeBounds: false, callback: (value) => tick(Number(value)) },
       },
     },
   };

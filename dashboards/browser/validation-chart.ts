@@ -1,5 +1,5 @@
 /** Validation by epoch: the mean, and each timestep that is switched on. */
-import { Chart, colour, faint, figure, useTheme } from './chart-base.ts';
+import { Chart, colour, faint, figure, tick, useTheme } from './chart-base.ts';
 import { find, findAll, setAddress } from './dom.ts';
 import { onRefresh } from './refresh.ts';
 import { onTheme } from './theme.ts';
@@ -85,7 +85,7 @@ const draw = (): void => {
         },
         y: {
           grid: { color: colour('line') },
-          ticks: { maxTicksLimit: 6, callback: (value) => figure(Number(value)) },
+          ticks: { maxTicksLimit: 6, callback: (value) => tick(Number(value)) },
         },
       },
     },

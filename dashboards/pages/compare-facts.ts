@@ -65,7 +65,7 @@ export const settingsSection = (facts: Facts): Html => html`
     </h2>
     ${
       facts.settings.length === 0
-        ? html`<p class="quiet">Both come from the same recipe.</p>`
+        ? html``
         : html`<div class="scroll" tabindex="0" role="region" aria-label="Settings that differ">
             <table>
               <thead>

@@ -15,10 +15,10 @@ export const modes = ['side', 'slider', 'flicker', 'difference', 'grid'] as cons
 export type Mode = (typeof modes)[number];
 
 const modeWords: Record<Mode, string> = {
-  side: 'Side by side',
+  side: 'Side',
   slider: 'Slider',
   flicker: 'Flicker',
-  difference: 'Difference',
+  difference: 'Diff',
   grid: 'Grid',
 };
 
@@ -75,7 +75,7 @@ const picker = (page: ComparePage, which: 'a' | 'b'): Html => {
 };
 
 const describe = (sample: ShownSample): string =>
-  `${sample.sampler.toUpperCase()} ${sample.steps}, guidance ${sample.guidance}, ${sample.width}×${sample.height}, ${sample.weights}`;
+  `seed ${sample.seed}, ${sample.sampler.toUpperCase()} ${sample.steps}, guidance ${sample.guidance}, ${sample.width}×${sample.height}, ${sample.weights}`;
 
 /** What the pictures share, or what they don't. */
 const sameness = (page: ComparePage, pair: Pair | undefined): Html | string => {
@@ -163,7 +163,6 @@ const promptChooser = (page: ComparePage, pair: Pair | undefined): Html => html`
       </button>
     </div>
     <p class="sameness">
-      ${pair === undefined ? '' : html`<span class="quiet">seed ${(pair.b ?? pair.a)?.seed ?? 0}</span> `}
       ${sameness(page, pair)}
       ${pair?.negative ? html`<span class="quiet">without: ${pair.negative}</span>` : ''}
     </p>
@@ -224,8 +223,8 @@ export const comparePage = (page: ComparePage): Html => {
     </section>
     <div data-region="facts">
       <p class="verdict" id="verdict">${verdictSentence(page.facts)}</p>
-      <div class="two facts-row">${settingsSection(page.facts)} ${costSection(page.facts)}</div>
-      ${binsSection(page.facts)}
+      ${settingsSection(page.facts)}
+      <div class="two">${costSection(page.facts)} ${binsSection(page.facts)}</div>
     </div>
   `;
 };

@@ -42,18 +42,26 @@ export const formatDuration = (seconds: number): string => {
 export const formatPace = (milliseconds: number): string =>
   `${significant(milliseconds / 1000, 2)} s/step`;
 
-/** Joules as electricity: "0.04 kWh". */
-export const formatEnergy = (joules: number): string =>
-  `${significant(joules / 3_600_000, joules < 36_000 ? 1 : 2)} kWh`;
+/** Joules as electricity: "0.04 kWh"; little of it in watt-hours: "7.1 Wh". */
+export const formatEnergy = (joules: number): string => {
+  const wattHours = joules / 3600;
+  return wattHours < 10
+    ? `${significant(wattHours, 2)} Wh`
+    : `${significant(wattHours / 1000, 2)} kWh`;
+};
 
-/** Money: "€0.52"; very little keeps two digits: "€0.0061". */
+/** Money: "€0.52"; little of it keeps two digits, down to a hundredth of a cent: "€0.0061". */
 export const formatMoney = (amount: number, currency: string): string => {
-  const small = amount > 0 && amount < 0.1;
-  return new Intl.NumberFormat('en-GB', {
-    style: 'currency',
-    currency,
-    ...(small ? { maximumSignificantDigits: 2 } : {}),
-  }).format(amount);
+  const format = (value: number, digits: Intl.NumberFormatOptions): string =>
+    new Intl.NumberFormat('en-GB', { style: 'currency', currency, ...digits }).format(value);
+  if (amount > 0 && amount < 0.0001) return `< ${format(0.0001, { minimumFractionDigits: 4 })}`;
+  return amount > 0 && amount < 0.1
+    ? format(amount, {
+        maximumSignificantDigits: 2,
+        maximumFractionDigits: 4,
+        roundingPriority: 'lessPrecision',
+      })
+    : format(amount, {});
 };
 
 /** Time of day, where the dashboard runs, which is where it is read: "21:03:10". */
@@ -68,6 +76,10 @@ export const formatDay = (at: number): string =>
     hour: '2-digit',
     minute: '2-digit',
   });
+
+/** The time of today, the day of what is older. */
+export const formatMoment = (at: number, now: number): string =>
+  new Date(at).toDateString() === new Date(now).toDateString() ? formatClock(at) : formatDay(at);
 
 /** "40 s ago". */
 export const formatAge = (at: number, now: number): string =>

@@ -33,7 +33,9 @@ const link = (href: string, words: string, here: boolean): Html =>
 
 /** The dot with words: ● training on cpu. */
 export const dot = (tone: string, words: string): Html =>
-  html`<span class="dot ${tone}" aria-hidden="true"></span><span class="dot-words">${words}</span>`;
+  html`<span class="dot ${tone}" aria-hidden="true"></span>${
+      words === '' ? '' : html`<span class="dot-words">${words}</span>`
+    }`;
 
 const themes: [Theme, string][] = [
   ['system', 'As the system'],
@@ -97,7 +99,9 @@ export const layout = (frame: Frame, page: Page): Html =>
             ${link('/', 'Runs', page.name === 'runs' || page.name === 'run')}
             ${link('/compare', 'Compare', page.name === 'compare')}
           </nav>
-          <span class="house" data-region="house">${dot(frame.house.tone, frame.house.words)}</span>
+          <span class="house" data-region="house" data-tone="${frame.house.tone}"
+            >${dot(frame.house.tone, frame.house.words)}</span
+          >
           <span id="chip" class="chip" data-tone="wait">Connecting</span>
           <button type="button" id="help-button" class="round" aria-label="Keys and theme">
             ?

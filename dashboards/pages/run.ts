@@ -13,7 +13,7 @@ import type {
 import { recipeOf, toneOf } from '../progress.ts';
 import { controls } from './controls.ts';
 import { epochsTable } from './epochs.ts';
-import { formatClock, formatDay } from './format.ts';
+import { formatDay, formatMoment } from './format.ts';
 import { dot, type Html } from './layout.ts';
 import { lossSection, validationSection, type CurveView } from './curves.ts';
 import { latestSamples, samplesGrid } from './samples.ts';
@@ -32,6 +32,8 @@ export interface RunPage {
   readonly view: CurveView;
   readonly now: number;
 }
+
+const SHOWN_LINES = 24;
 
 const figure = (label: string, name: string, texts: Record<string, string>): Html =>
   html`<div class="fact">
@@ -57,6 +59,26 @@ const failure = (page: RunPage): Html | string => {
   </section>`;
 };
 
+/** Samples of one evaluation come one by one and are told as one. */
+const gathered = (events: readonly ShownEvent[]): { event: ShownEvent; words: string }[] => {
+  const lines: { event: ShownEvent; words: string; count: number }[] = [];
+  for (const event of events) {
+    const last = lines.at(-1);
+    const joins =
+      event.kind === 'sample' &&
+      last?.event.kind === 'sample' &&
+      last.event.epoch === event.epoch &&
+      last.event.step === event.step;
+    if (joins) {
+      last.count += 1;
+      last.words = `${last.count} samples of epoch ${event.epoch ?? 0}`;
+    } else {
+      lines.push({ event, words: event.message, count: 1 });
+    }
+  }
+  return lines.slice(0, SHOWN_LINES);
+};
+
 const eventsLog = (page: RunPage): Html => html`
   <section aria-labelledby="events-title">
     <h2 id="events-title">Events</h2>
@@ -65,15 +87,15 @@ const eventsLog = (page: RunPage): Html => html`
         page.events.length === 0
           ? html`<p class="quiet">Nothing has happened yet.</p>`
           : html`<ol class="events" reversed>
-              ${page.events.map(
-                (event) =>
+              ${gathered(page.events).map(
+                ({ event, words }) =>
                   html`<li class="${event.kind === 'error' ? 'bad' : ''}">
                     <time datetime="${new Date(event.at).toISOString()}"
-                      >${formatClock(event.at)}</time
+                      >${formatMoment(event.at, page.now)}</time
                     >
                     <span class="kind">${event.kind}</span>
                     <span
-                      >${event.message}${event.code === null ? '' : html` <code>${event.code}</code>`}</span
+                      >${words}${event.code === null ? '' : html` <code>${event.code}</code>`}</span
                     >
                   </li>`,
               )}

@@ -91,7 +91,9 @@ const row = ({ run, texts }: RunsPageRun, hidden: boolean): Html => {
           : ''
       }
     </td>
-    <td data-label="Time left" class="figure">${moving ? field('left', texts) : html`–`}</td>
+    <td data-label="Time left" class="figure ${moving ? '' : 'void'}">
+      ${moving ? field('left', texts) : html`–`}
+    </td>
     <td data-label="Validation loss" class="figure">${validation(run)}</td>
     <td data-label="Cost" class="figure">
       ${field('money', texts)} <span class="quiet">${field('energy', texts)}</span>

@@ -10,6 +10,8 @@ import type { RunPage } from './run.ts';
 /** Pictures that the page holds without a script; the script keeps their number at this or below. */
 const FIRST_PICTURES = 40;
 const STRIP_PROMPTS = 8;
+/** So many columns fit a wide screen, and need no frame of their own to scroll in. */
+const MOST_FREE = 9;
 
 /** All that makes two samples comparable but the checkpoint they come from. */
 export const identityOf = (sample: ShownSample): string =>
@@ -192,7 +194,7 @@ export const samplesGrid = (page: RunPage): Html => {
         grid.rows.length === 0
           ? nothingYet(page)
           : html`<div
-              class="scroll grid-scroll"
+              class="scroll grid-scroll ${grid.columns.length <= MOST_FREE ? 'free' : ''}"
               tabindex="0"
               role="region"
               aria-label="Samples, epochs by prompts"

@@ -19,7 +19,7 @@ import { progressTexts, recipeOf } from '../progress.ts';
 import { axisOf } from '../axis.ts';
 import type { RouteDeps } from './deps.ts';
 
-const SHOWN_EVENTS = 30;
+const READ_EVENTS = 300;
 const MOST_BUCKETS = 2_000;
 
 export const runRoutes = (deps: RouteDeps): Hono => {
@@ -51,7 +51,7 @@ export const runRoutes = (deps: RouteDeps): Hono => {
           samples: samplesOfRun(db, run.id),
           usage: usageOfEpochs(db, run.id),
           requests: requestsForPage(db, run.id),
-          events: newestEvents(db, run.id, SHOWN_EVENTS),
+          events: newestEvents(db, run.id, READ_EVENTS),
           curves: curvesOfRun(db, run.id),
           checkpoint: newestCheckpoint(db, run.id),
           view: parseView(context.req.query()),
