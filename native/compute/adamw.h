@@ -74,9 +74,7 @@ inline double adamw_step(Pool& pool, Parameters& parameters, const AdamW& o, lon
       const Vec g = load(gradients + i) * clip;
       const Vec m0 = load(moments1 + i), m = m0 + (g - m0) * new1; // (3)
       const Vec v = load(moments2 + i) * beta2 + g * g * new2;
-      Vec deviation;
-      for (int l = 0; l < kLanes; l++) deviation[l] = std::sqrt(v[l]);
-      const Vec p = load(weights + i) * keep - m * rate / (deviation * root + epsilon); // (2), (4)
+      const Vec p = load(weights + i) * keep - m * rate / (square_root(v) * root + epsilon); // (2), (4)
       store(moments1 + i, m);
       store(moments2 + i, v);
       store(weights + i, p);

@@ -4,6 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace tiller {
 
 // -DTILLER_VECTOR_BYTES=16 tries the narrow code on a wide machine.
@@ -34,8 +38,25 @@ inline constexpr int kPanel = kTileVectors * kLanes; // columns of a packed pane
 TILLER_INLINE Vec load(const float* p) { return *(const UnalignedVec*)p; }
 TILLER_INLINE void store(float* p, Vec v) { *(UnalignedVec*)p = v; }
 TILLER_INLINE Vec broadcast(float x) { return x - Vec{}; }
+
+// GCC makes two instructions of `a > b ? a : b`, and calls of square roots, so x86 is told by name.
+// Where either is NaN, both give b.
+#if TILLER_VECTOR_BYTES == 64 && defined(__AVX512F__)
+TILLER_INLINE Vec max(Vec a, Vec b) { return (Vec)_mm512_max_ps((__m512)a, (__m512)b); }
+TILLER_INLINE Vec min(Vec a, Vec b) { return (Vec)_mm512_min_ps((__m512)a, (__m512)b); }
+TILLER_INLINE Vec square_root(Vec a) { return (Vec)_mm512_sqrt_ps((__m512)a); }
+#elif TILLER_VECTOR_BYTES == 32 && defined(__AVX__)
+TILLER_INLINE Vec max(Vec a, Vec b) { return (Vec)_mm256_max_ps((__m256)a, (__m256)b); }
+TILLER_INLINE Vec min(Vec a, Vec b) { return (Vec)_mm256_min_ps((__m256)a, (__m256)b); }
+TILLER_INLINE Vec square_root(Vec a) { return (Vec)_mm256_sqrt_ps((__m256)a); }
+#else
 TILLER_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }
 TILLER_INLINE Vec min(Vec a, Vec b) { return a < b ? a : b; }
+TILLER_INLINE Vec square_root(Vec a) {
+  for (int i = 0; i < kLanes; i++) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+}
+#endif
 
 // The first n lanes; the others read as zero, and are not written.
 TILLER_INLINE Vec load(const float* p, int n) {

@@ -64,12 +64,13 @@ TILLER_INLINE VecInt counting(int first) {
   return v;
 }
 
-// to[d][i] = from[i][d] * factor for `count` rows; the rest of the panel is zero.
+// to[d][i] = from[i][d] * factor for `count` of Width rows; the others are zero.
+template <int Width>
 inline void pack_transposed(const float* from, int stride, int count, int size, float factor, float* to) {
-  for (int i = 0; i < count; i++)
-    for (int d = 0; d < size; d++) to[d * kPanel + i] = from[(size_t)i * stride + d] * factor;
-  for (int i = count; i < kPanel; i++)
-    for (int d = 0; d < size; d++) to[d * kPanel + i] = 0;
+  for (int d = 0; d < size; d++, to += Width) {
+    for (int i = 0; i < count; i++) to[i] = from[(size_t)i * stride + d] * factor;
+    for (int i = count; i < Width; i++) to[i] = 0;
+  }
 }
 
 } // namespace attention_detail
@@ -85,10 +86,15 @@ inline void attention_forward_head(const AttentionJob& job, int n, int head) {
   Scratch scratch;
   float* scores = scratch.take(kKeyBlock * kPanel); // [key][query]
   float *qt = scratch.take(size * kPanel), *ot = scratch.take(size * kPanel); // [channel][query]
+  float* kt = scratch.take(round_up(job.keys, kKeyBlock) * size); // [block of keys][channel][key]
+  for (int k0 = 0; k0 < job.keys; k0 += kKeyBlock) {
+    const int count = std::min(kKeyBlock, job.keys - k0);
+    pack_transposed<kKeyBlock>(k + (size_t)k0 * ks, ks, count, size, 1, kt + (size_t)k0 * size);
+  }
   for (int q0 = 0; q0 < job.queries; q0 += kPanel) {
     const int count = std::min(kPanel, job.queries - q0);
     const int keys = job.causal ? std::min(job.keys, q0 + count) : job.keys;
-    pack_transposed(q + (size_t)q0 * qs, qs, count, size, job.scale() * kLog2E, qt);
+    pack_transposed<kPanel>(q + (size_t)q0 * qs, qs, count, size, job.scale() * kLog2E, qt);
     Vec most[kTileVectors], total[kTileVectors] = {};
     for (auto& m : most) m = broadcast(kMasked);
     for (int k0 = 0; k0 < keys; k0 += kKeyBlock) {
@@ -98,7 +104,7 @@ inline void attention_forward_head(const AttentionJob& job, int n, int head) {
       for_each_tile(block, [&](int first, int rows) { // (1)
         with_constant_rows(rows, [&]<int Rows>() {
           Vec c[Rows][kTileVectors] = {};
-          add_products(c, k + (size_t)(k0 + first) * ks, ks, 1, qt, kPanel, size);
+          add_products(c, kt + (size_t)k0 * size + first, 1, kKeyBlock, qt, kPanel, size);
           for (int j = 0; job.causal && j < kTileVectors; j++)
             for (int i = 0; i < Rows; i++)
               c[i][j] = counting(q0 + j * kLanes) < k0 + first + i ? broadcast(kMasked) : c[i][j];
@@ -109,12 +115,12 @@ inline void attention_forward_head(const AttentionJob& job, int n, int head) {
       });
       Vec shrink[kTileVectors];
       for (int j = 0; j < kTileVectors; j++) {
-        shrink[j] = exp2(before[j] - most[j]);
+        shrink[j] = exp2_below_127(before[j] - most[j]);
         total[j] *= shrink[j];
       }
       for (int i = 0; i < block; i++) // (2)
         for (int j = 0; j < kTileVectors; j++) {
-          const Vec p = exp2(load(scores + i * kPanel + j * kLanes) - most[j]);
+          const Vec p = exp2_below_127(load(scores + i * kPanel + j * kLanes) - most[j]);
           total[j] += p;
           store(scores + i * kPanel + j * kLanes, p);
         }
@@ -157,6 +163,7 @@ namespace attention_detail {
 struct HeadBuffers {
   int size, wide;
   float *q, *g;           // packed [query][size]; q is scaled by scale log2 e
+  float *qt, *gt;         // the same as [block of queries][size][query]
   float *minus_lse, *minus_dot; // [query]
   float* dq;              // [query][wide]
   float *kt, *vt;         // [size][key of the panel]
@@ -165,7 +172,9 @@ struct HeadBuffers {
   float *dkt, *dvt;       // [size][key of the panel]
 
   HeadBuffers(Scratch& scratch, int queries, int size) : size(size), wide(round_up(size, kLanes)) {
-    q = scratch.take((size_t)queries * size), g = scratch.take((size_t)queries * size);
+    const size_t padded = round_up(queries, kQueryBlock) * size;
+    q = scratch.take(padded), g = scratch.take(padded);
+    qt = scratch.take(padded), gt = scratch.take(padded);
     minus_lse = scratch.take(queries), minus_dot = scratch.take(queries);
     dq = scratch.take((size_t)queries * wide);
     kt = scratch.take(size * kPanel), vt = scratch.take(size * kPanel);
@@ -202,30 +211,30 @@ inline void add_to_queries(const HeadBuffers& h, float* dq, int queries, int key
 
 // (4) … (8) for one block of queries against one panel of keys
 inline void backward_block(const HeadBuffers& h, int q0, int queries, int k0, int keys, bool causal) {
-  const float *q = h.q + (size_t)q0 * h.size, *g = h.g + (size_t)q0 * h.size;
+  const float *qt = h.qt + (size_t)q0 * h.size, *gt = h.gt + (size_t)q0 * h.size;
   for_each_tile(queries, [&](int first, int height) {
     with_constant_rows(height, [&]<int Rows>() {
       Vec p[Rows][kTileVectors], ds[Rows][kTileVectors];
       for (int i = 0; i < Rows; i++)
         for (int j = 0; j < kTileVectors; j++) p[i][j] = broadcast(h.minus_lse[q0 + first + i]);
-      add_products(p, q + first * h.size, h.size, 1, h.kt, kPanel, h.size);
+      add_products(p, qt + first, 1, kQueryBlock, h.kt, kPanel, h.size);
       for (int i = 0; i < Rows; i++)
         for (int j = 0; j < kTileVectors; j++) {
-          p[i][j] = exp2(p[i][j]); // (4)
+          p[i][j] = exp2_below_127(p[i][j]); // (4); past the last key it may be anything
           if (causal) p[i][j] = counting(k0 + j * kLanes) > q0 + first + i ? Vec{} : p[i][j];
         }
       store_tile(p, h.p + first * kPanel, kPanel);
       for (int i = 0; i < Rows; i++)
         for (int j = 0; j < kTileVectors; j++) ds[i][j] = broadcast(h.minus_dot[q0 + first + i]);
-      add_products(ds, g + first * h.size, h.size, 1, h.vt, kPanel, h.size);
+      add_products(ds, gt + first, 1, kQueryBlock, h.vt, kPanel, h.size);
       for (int i = 0; i < Rows; i++)
         for (int j = 0; j < kTileVectors; j++)
           ds[i][j] *= load(h.p + (first + i) * kPanel + j * kLanes); // (5)
       store_tile(ds, h.ds + first * kPanel, kPanel);
     });
   });
-  add_to_keys(h.dvt, g, h.p, h.size, queries);  // (6)
-  add_to_keys(h.dkt, q, h.ds, h.size, queries); // (7)
+  add_to_keys(h.dvt, h.g + (size_t)q0 * h.size, h.p, h.size, queries);  // (6)
+  add_to_keys(h.dkt, h.q + (size_t)q0 * h.size, h.ds, h.size, queries); // (7)
   float* dq = h.dq + (size_t)q0 * h.wide;
   int d = 0; // (8)
   for (; d + kPanel <= h.wide; d += kPanel) add_to_queries<kTileVectors>(h, dq, queries, keys, d);
@@ -257,12 +266,18 @@ inline void attention_backward_head(const AttentionJob& job, const AttentionGrad
     h.minus_lse[t] = -lse[t];
     h.minus_dot[t] = -dot;
   }
+  for (int q0 = 0; q0 < job.queries; q0 += kQueryBlock) {
+    const int count = std::min(kQueryBlock, job.queries - q0);
+    const size_t at = (size_t)q0 * size;
+    pack_transposed<kQueryBlock>(h.q + at, size, count, size, 1, h.qt + at);
+    pack_transposed<kQueryBlock>(h.g + at, size, count, size, 1, h.gt + at);
+  }
   std::fill(h.dq, h.dq + (size_t)job.queries * h.wide, 0.f);
   for (int k0 = 0; k0 < job.keys; k0 += kPanel) {
     const int count = std::min(kPanel, job.keys - k0);
     const float *k = job.k + k_base + (size_t)k0 * ks, *v = job.v + k_base + (size_t)k0 * ks;
-    pack_transposed(k, ks, count, size, 1, h.kt);
-    pack_transposed(v, ks, count, size, 1, h.vt);
+    pack_transposed<kPanel>(k, ks, count, size, 1, h.kt);
+    pack_transposed<kPanel>(v, ks, count, size, 1, h.vt);
     for (int i = 0; i < count; i++)
       for (int d = 0; d < h.wide; d++) h.k[i * h.wide + d] = d < size ? k[(size_t)i * ks + d] : 0;
     std::fill(h.dkt, h.dkt + size * kPanel, 0.f);

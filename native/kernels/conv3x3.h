@@ -2,14 +2,13 @@
 // which input pixel each tap of each output pixel reads (M. Dukhan, "The indirect convolution
 // algorithm", 2019). Pixels that read the same taps are grouped, so taps outside the picture are not
 // computed at all: at 4x4 that is 31 % of the work, at 16x16 8 %. The same tables serve stride 2, an
-// input that is upsampled on the way, and the gradient of the input.
+// input that is upsampled on the way, and the gradient of the input (kernels/conv_geometry.h).
 #pragma once
 #include <functional>
 #include <map>
 #include <vector>
 
 #include "kernels/gemm.h"
-#include "kernels/weight_gradient.h"
 
 namespace tiller {
 
@@ -20,29 +19,28 @@ struct TapClass {
   std::vector<int> inputs;  // [output][tap]: pixels
 };
 
-// The pixel that tap (dy, dx) of an output reads, or -1.
-using PixelOf = std::function<int(int y, int x, int dy, int dx)>;
+// What one output pixel reads, or one input pixel is read by.
+struct TapPixel {
+  int tap, pixel;
+};
+using PixelsOf = std::function<std::vector<TapPixel>(int y, int x)>;
 
-inline std::vector<TapClass> tap_classes(int height, int width, const PixelOf& pixel_of) {
-  std::map<int, TapClass> classes; // by the set of taps
+inline std::vector<TapClass> tap_classes(int height, int width, const PixelsOf& pixels_of) {
+  std::map<std::vector<int>, TapClass> classes; // by their taps
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++) {
-      int set = 0;
-      std::vector<int> taps, inputs;
-      for (int tap = 0; tap < 9; tap++) {
-        const int pixel = pixel_of(y, x, tap / 3, tap % 3);
-        if (pixel < 0) continue;
-        set |= 1 << tap;
+      std::vector<int> taps, pixels;
+      for (const auto& [tap, pixel] : pixels_of(y, x)) {
         taps.push_back(tap);
-        inputs.push_back(pixel);
+        pixels.push_back(pixel);
       }
-      TapClass& found = classes[set];
+      TapClass& found = classes[taps];
       found.taps = taps;
       found.outputs.push_back(y * width + x);
-      found.inputs.insert(found.inputs.end(), inputs.begin(), inputs.end());
+      found.inputs.insert(found.inputs.end(), pixels.begin(), pixels.end());
     }
   std::vector<TapClass> result;
-  for (auto& [set, found] : classes) result.push_back(std::move(found));
+  for (auto& [taps, found] : classes) result.push_back(std::move(found));
   return result;
 }
 
@@ -53,6 +51,7 @@ struct Conv {
   int pictures;
   const float* in;
   int in_pixels, in_channels;
+  int taps;            // 9, or 16 of a convolution that upsamples
   const float* panels; // [panel][tap][in channel]
   float* out;
   int out_pixels, out_channels;
@@ -61,6 +60,7 @@ struct Conv {
   const float* residual = nullptr;    // as out; may be out
 };
 
+inline constexpr int kMostTaps = 16;
 // Input channels of one pass: 9 taps of a panel of 128 channels are 74 KiB of L2 with AVX2.
 inline constexpr int kChannelBlock = 128;
 
@@ -69,9 +69,9 @@ namespace conv_detail {
 // Rows [begin, end) of (picture, output of the class), for all panels and one block of channels.
 inline void class_part(const Conv& conv, const TapClass& group, Range rows, int c0, int depth) {
   const int count = (int)group.outputs.size(), taps = (int)group.taps.size();
-  const size_t panel_size = (size_t)9 * conv.in_channels * kPanel;
+  const size_t panel_size = (size_t)conv.taps * conv.in_channels * kPanel;
   for (int o = 0, p = 0; o < conv.out_channels; o += kPanel, p++) {
-    Term terms[9];
+    Term terms[kMostTaps];
     TileOutput out;
     out.columns = std::min(kPanel, conv.out_channels - o);
     out.has_start = c0 > 0 || conv.residual != nullptr || conv.per_picture != nullptr;
@@ -112,70 +112,5 @@ inline void convolve(Pool& pool, const Conv& conv) {
     }
   });
 }
-
-// The geometry of one layer: all tables for its forward pass and both gradients.
-struct ConvGeometry {
-  int in_height, in_width, out_height, out_width;
-  std::vector<TapClass> forward, backward;
-  PixelBlocks blocks;
-
-  // `upsample`: the input is read as if each pixel were 2x2 (then stride is 1).
-  ConvGeometry(int height, int width, int stride, bool upsample)
-      : in_height(height), in_width(width),
-        out_height(upsample ? 2 * height : (height - 1) / stride + 1),
-        out_width(upsample ? 2 * width : (width - 1) / stride + 1) {
-    const int full_height = upsample ? 2 * height : height, full_width = upsample ? 2 * width : width;
-    const auto source = [=](int y, int x, int dy, int dx) {
-      const int sy = y * stride + dy - 1, sx = x * stride + dx - 1;
-      if (sy < 0 || sx < 0 || sy >= full_height || sx >= full_width) return -1;
-      return upsample ? sy / 2 * width + sx / 2 : sy * width + sx;
-    };
-    forward = tap_classes(out_height, out_width, source);
-    // The input at (y, x) is read by tap (dy, dx) of the output ((y + 1 - dy) / stride, …). With
-    // `upsample` these are the gradients of the 2x2 pixels, which are summed afterwards.
-    const int oh = out_height, ow = out_width;
-    backward = tap_classes(full_height, full_width, [=](int y, int x, int dy, int dx) {
-      const int ty = y + 1 - dy, tx = x + 1 - dx;
-      if (ty < 0 || tx < 0 || ty % stride != 0 || tx % stride != 0) return -1;
-      return ty / stride < oh && tx / stride < ow ? ty / stride * ow + tx / stride : -1;
-    });
-    make_blocks(source);
-  }
-
- private:
-  void make_blocks(const PixelOf& source) {
-    const int pixels = out_height * out_width;
-    blocks.input_pixels = in_height * in_width;
-    blocks.output_pixels = pixels;
-    blocks.group = std::max(1, kBlockPixels / pixels);
-    const int band = std::max(1, std::min(out_height, kBlockPixels / out_width));
-    for (int y0 = 0; y0 < out_height; y0 += band) {
-      add_block(source, y0, std::min(out_height, y0 + band));
-    }
-  }
-
-  void add_block(const PixelOf& source, int y0, int y1) {
-    struct Pixels {
-      int tap, in, out;
-    };
-    std::vector<Pixels> found;
-    int first = in_height * in_width, last = 0;
-    for (int q = y0 * out_width; q < y1 * out_width; q++)
-      for (int tap = 0; tap < 9; tap++) {
-        const int in = source(q / out_width, q % out_width, tap / 3, tap % 3);
-        if (in < 0) continue;
-        found.push_back({tap, in, q - y0 * out_width});
-        first = std::min(first, in), last = std::max(last, in);
-      }
-    PixelBlock block{first, last - first + 1, y0 * out_width, (y1 - y0) * out_width, {}};
-    block.pairs.resize(9);
-    for (int n = 0; n < blocks.group; n++)
-      for (const auto& [tap, in, out] : found) {
-        const int a = n * block.input_count + in - first, g = n * block.output_count + out;
-        block.pairs[tap].push_back({a * kTileStride, g * kPanel});
-      }
-    blocks.blocks.push_back(std::move(block));
-  }
-};
 
 } // namespace tiller

@@ -5,11 +5,11 @@
 
 namespace tiller {
 
-// 2^x by splitting x = n + r, |r| <= 1/2: a polynomial for 2^r, and n added to the exponent's bits.
-// Relative error 2e-7. Below -126 it gives 2^-126, above 127 2^127.
-TILLER_INLINE Vec exp2(Vec x) {
+// 2^x for x < 127 by splitting x = n + r, |r| <= 1/2: a polynomial for 2^r, and n added to the exponent's bits.
+// Relative error 2e-7. Below -126 it gives 2^-126; NaN stays NaN.
+TILLER_INLINE Vec exp2_below_127(Vec x) {
   const Vec kRound = broadcast(12582912.f); // 1.5 * 2^23: the sum's low bits are round(x)
-  x = min(max(x, broadcast(-126.f)), broadcast(127.f));
+  x = max(broadcast(-126.f), x);
   const Vec shifted = x + kRound;
   const Vec r = x - (shifted - kRound);
   Vec p = broadcast(1.5403530e-4f);
@@ -21,6 +21,8 @@ TILLER_INLINE Vec exp2(Vec x) {
   p = p * r + 1.f;
   return (Vec)((VecInt)p + ((VecInt)shifted << 23));
 }
+
+TILLER_INLINE Vec exp2(Vec x) { return exp2_below_127(min(broadcast(126.99f), x)); }
 
 inline constexpr float kLog2E = 1.44269504f;
 
@@ -34,7 +36,7 @@ struct NormalDistribution {
 // erfc by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7.
 TILLER_INLINE NormalDistribution normal_distribution(Vec x) {
   const Vec z = max(x, -x) * 0.70710678f;
-  const Vec density = exp2(x * x * (-0.5f * kLog2E));
+  const Vec density = exp2_below_127(x * x * (-0.5f * kLog2E));
   const Vec t = 1.f / (z * 0.3275911f + 1.f);
   Vec p = t * 1.061405429f - 1.453152027f;
   p = p * t + 1.421413741f;

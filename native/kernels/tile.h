@@ -47,6 +47,17 @@ struct TileOutput {
   int columns = kPanel;
 };
 
+// The last panel of a matrix whose width is no multiple of kPanel.
+template <int Rows>
+__attribute__((noinline)) void store_narrow(const Vec (*c)[kTileVectors], const TileOutput& out) {
+  float row[kPanel];
+  for (int i = 0; i < Rows; i++) {
+    for (int j = 0; j < kTileVectors; j++) store(row + j * kLanes, c[i][j]);
+    for (int o = 0; o < out.columns; o++)
+      out.rows[i][o] = out.has_start ? row[o] + out.start[i][o] : row[o];
+  }
+}
+
 template <int Rows>
 __attribute__((noinline)) void multiply_tile(const Term* terms, int count, int depth,
                                              const TileOutput& out) {
@@ -68,20 +79,21 @@ __attribute__((noinline)) void multiply_tile(const Term* terms, int count, int d
       }
     }
   }
-  if (out.columns == kPanel) {
+  // Unrolled by order: an index that is no constant would put c into memory.
+  if (out.has_start && out.columns == kPanel) {
+#pragma GCC unroll 8
     for (int i = 0; i < Rows; i++)
-      for (int j = 0; j < kTileVectors; j++) {
-        const Vec start = out.has_start ? load(out.start[i] + j * kLanes) : Vec{};
-        store(out.rows[i] + j * kLanes, c[i][j] + start);
-      }
+#pragma GCC unroll 2
+      for (int j = 0; j < kTileVectors; j++) c[i][j] += load(out.start[i] + j * kLanes);
+  }
+  if (out.columns == kPanel) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 2
+      for (int j = 0; j < kTileVectors; j++) store(out.rows[i] + j * kLanes, c[i][j]);
     return;
   }
-  float row[kPanel];
-  for (int i = 0; i < Rows; i++) {
-    for (int j = 0; j < kTileVectors; j++) store(row + j * kLanes, c[i][j]);
-    for (int o = 0; o < out.columns; o++)
-      out.rows[i][o] = out.has_start ? row[o] + out.start[i][o] : row[o];
-  }
+  store_narrow<Rows>(c, out);
 }
 
 inline void multiply_tile(int rows, const Term* terms, int count, int depth, const TileOutput& out) {
@@ -110,9 +122,16 @@ __attribute__((noinline)) void accumulate_tile(const float* a, const float* g, c
       for (int j = 0; j < kTileVectors; j++) c[i][j] += x * b[j];
     }
   }
-  for (int i = 0; i < Rows; i++, out += kPanel)
-    for (int j = 0; j < kTileVectors; j++)
-      store(out + j * kLanes, accumulate ? load(out + j * kLanes) + c[i][j] : c[i][j]);
+  if (accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 2
+      for (int j = 0; j < kTileVectors; j++) c[i][j] += load(out + i * kPanel + j * kLanes);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < kTileVectors; j++) store(out + i * kPanel + j * kLanes, c[i][j]);
 }
 
 } // namespace tiller

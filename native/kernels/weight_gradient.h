@@ -52,19 +52,29 @@ struct WeightGradient {
 
 // Packs columns [column, column + kPanel) of g; beyond `out` are zeros. Sums them up on the way.
 inline void pack_panel(const float* g, int stride, int columns, int pixels, float* to, Vec* sums) {
-  for (int p = 0; p < pixels; p++, g += stride, to += kPanel)
-    for (int j = 0; j < kTileVectors; j++) {
-      const int left = columns - j * kLanes;
-      const Vec v = left > 0 ? load(g + j * kLanes, left) : Vec{};
-      store(to + j * kLanes, v);
-      sums[j] += v;
-    }
+  Vec sum[kTileVectors] = {};
+  const auto pack = [&](const auto& read) {
+    for (int p = 0; p < pixels; p++, g += stride, to += kPanel)
+      for (int j = 0; j < kTileVectors; j++) {
+        const Vec v = read(j);
+        store(to + j * kLanes, v);
+        sum[j] += v;
+      }
+  };
+  if (columns >= kPanel) {
+    pack([&](int j) { return load(g + j * kLanes); });
+  } else {
+    pack([&](int j) { return load(g + j * kLanes, columns - j * kLanes); });
+  }
+  for (int j = 0; j < kTileVectors; j++) sums[j] += sum[j];
 }
 
-inline void pack_tile(const float* x, int stride, int rows, int pixels, float* to) {
-  for (int p = 0; p < pixels; p++, x += stride, to += kTileStride)
-    if (rows == kTileRows) std::memcpy(to, x, kTileRows * sizeof(float));
-    else for (int i = 0; i < rows; i++) to[i] = x[i];
+// Copies a whole stride, although fewer channels may be wanted: all arrays may be read a little past
+// their ends.
+inline void pack_tile(const float* x, int stride, int pixels, float* to) {
+  for (int p = 0; p < pixels; p++, x += stride, to += kTileStride) {
+    std::memcpy(to, x, kTileStride * sizeof(float));
+  }
 }
 
 // The part of the gradient that lies in these panels and these input channels.
@@ -102,7 +112,7 @@ inline void weight_gradient_part(const WeightGradient& job, Range panels, Range 
         const int channel = channels.begin + offset;
         for (int n = 0; n < pictures; n++) {
           const size_t pixel = (size_t)(n0 + n) * table.input_pixels + block.input_first;
-          pack_tile(job.x + pixel * job.x_stride + channel, job.x_stride, rows, block.input_count,
+          pack_tile(job.x + pixel * job.x_stride + channel, job.x_stride, block.input_count,
                     packed_x + (size_t)n * block.input_count * kTileStride);
         }
         for (int panel = panels.begin; panel < panels.end; panel++)

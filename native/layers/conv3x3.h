@@ -10,7 +10,7 @@
 #pragma once
 #include "compute/graph.h"
 #include "compute/tape.h"
-#include "kernels/conv3x3.h"
+#include "kernels/conv_geometry.h"
 
 namespace tiller {
 
@@ -43,8 +43,9 @@ struct Conv3x3 : Layer {
   void forward() override {
     const Shape& in = x->shape;
     const Shape& out = y->shape;
-    Conv conv{&geometry.forward, in.n, x->data, in.tokens(), in.c, w->weight, y->data, out.tokens(),
-              out.c, b->weight};
+    if (upsample) merge_taps(pool(), *w, workspace());
+    Conv conv{&geometry.forward, in.n, x->data, in.tokens(), in.c, geometry.taps(),
+              upsample ? workspace() : w->weight, y->data, out.tokens(), out.c, b->weight};
     conv.per_picture = e != nullptr ? e->data : nullptr;
     conv.residual = r != nullptr ? r->data : nullptr;
     convolve(pool(), conv); // (1)
@@ -58,8 +59,8 @@ struct Conv3x3 : Layer {
   }
 
   size_t workspace_size() const override {
-    if (!tape->training || !x->needs_gradient) return 0;
-    return transposed_size(9, w->in, w->out) + (upsample ? 4 * x->shape.size() : 0);
+    const size_t merged = upsample ? upsample_size(*w) : 0;
+    return merged + (tape->training ? transposed_size(geometry.taps(), w->in, w->out) : 0);
   }
 
   void graph_forward(Graph& graph) override {
@@ -87,12 +88,15 @@ struct Conv3x3 : Layer {
   Tensor source(Graph& graph) const {
     return upsample ? graph.upsample(graph.planes(x)) : graph.planes(x);
   }
+
   void weight_gradients() {
-    const bool has_bias = b->trainable;
+    const bool has_bias = b->trainable, accumulate = w->accumulate_gradient();
+    float* dw = upsample ? workspace() : w->gradient;
     tiller::weight_gradient(
         pool(), {&geometry.blocks, x->shape.n, x->data, x->channels(), x->channels(), y->gradient,
-                 w->out, w->out, w->gradient, w->rows(), 0, w->in, w->accumulate_gradient(),
+                 w->out, w->out, dw, geometry.taps() * w->in, 0, w->in, accumulate && !upsample,
                  has_bias ? b->gradient : nullptr, has_bias && b->accumulate_gradient()});
+    if (upsample) spread_gradient(pool(), dw, *w, accumulate);
   }
 
   void per_picture_gradient() {
@@ -112,33 +116,19 @@ struct Conv3x3 : Layer {
   }
 
   void input_gradient() {
-    const bool accumulate = x->accumulate_gradient();
+    Block block = *w;
     float* panels = workspace();
-    transpose_panels(pool(), w->weight, *w, 0, w->in, panels);
-    float* out = upsample ? panels + transposed_size(9, w->in, w->out) : x->gradient;
-    const int pixels = x->shape.tokens() * (upsample ? 4 : 1);
-    Conv conv{&geometry.backward, x->shape.n, y->gradient, y->shape.tokens(), w->out, panels, out,
-              pixels, w->in};
-    if (accumulate && !upsample) conv.residual = out;
+    if (upsample) {
+      merge_taps(pool(), *w, panels);
+      block.weight = panels;
+      block.taps = kUpsampleTaps;
+      panels += upsample_size(*w);
+    }
+    transpose_panels(pool(), block.weight, block, 0, w->in, panels);
+    Conv conv{&geometry.backward, x->shape.n, y->gradient, y->shape.tokens(), w->out, geometry.taps(),
+              panels, x->gradient, x->shape.tokens(), w->in};
+    if (x->accumulate_gradient()) conv.residual = x->gradient;
     convolve(pool(), conv);
-    if (upsample) sum_squares(out, accumulate);
-  }
-
-  // dx = the sum of the gradients of the 2x2 pixels that were copies of x.
-  void sum_squares(const float* from, bool accumulate) {
-    const int width = x->shape.w, channels = w->in;
-    pool().split(x->shape.n * x->shape.h, [&](Range rows) {
-      for (int row = rows.begin; row < rows.end; row++)
-        for (int column = 0; column < width; column++) {
-          const float* g = from + ((size_t)row * 4 * width + 2 * column) * channels;
-          float* to = x->gradient + ((size_t)row * width + column) * channels;
-          const size_t below = (size_t)2 * width * channels;
-          for (int c = 0; c < channels; c++) {
-            const float sum = g[c] + g[channels + c] + g[below + c] + g[below + channels + c];
-            to[c] = accumulate ? to[c] + sum : sum;
-          }
-        }
-    });
   }
 };
 

@@ -369,6 +369,7 @@ int main() {
   conv({2, 6, 5, 7}, 16, {.stride = 2}, " x2");
   conv({2, 8, 8, 16}, 12, {.stride = 2}, " x2");
   conv({2, 3, 5, 9}, 18, {.upsample = true}, " up");
+  conv({1, 1, 1, 5}, 4, {.upsample = true}, " up");
   conv({1, 40, 20, 3}, 4, {}); // more than a block of pixels
   group_norm({2, 4, 4, 32}, 0, 32, true);
   group_norm({3, 3, 5, 12}, 9, 7, true);
