@@ -20,7 +20,7 @@ const MOST_PIXELS = 64_000_000;
 const SMALL = 256;
 
 const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 /** The file of an artifact, if it is really there. */
 const fileOf = async (root: string, sha256: string): Promise<string | undefined> => {
