@@ -1,34 +1,25 @@
 /** The front door: one file a command; every error ends here as one line and an exit code. */
 import { readFileSync, realpathSync } from 'node:fs';
 import { Command } from 'commander';
-import { compareCommand } from './compare.ts';
-import { demoCommand } from './demo.ts';
-import { doctorCommand } from './doctor.ts';
 import { failureOf } from './errors.ts';
-import { pauseCommand } from './pause.ts';
-import { resumeCommand } from './resume.ts';
-import { runsCommand } from './runs.ts';
-import { showCommand } from './show.ts';
-import { stopCommand } from './stop.ts';
-import { trainCommand } from './train.ts';
-import { upCommand } from './up.ts';
-import { watchCommand } from './watch.ts';
 
-const commands = [
-  upCommand,
-  trainCommand,
-  runsCommand,
-  showCommand,
-  watchCommand,
-  pauseCommand,
-  resumeCommand,
-  stopCommand,
-  compareCommand,
-  doctorCommand,
-  demoCommand,
-];
+/** In the order of the help. Only the one that is called is loaded: some bring the engine's client. */
+const commands: Record<string, () => Promise<(program: Command) => Command>> = {
+  up: async () => (await import('./up.ts')).upCommand,
+  train: async () => (await import('./train.ts')).trainCommand,
+  runs: async () => (await import('./runs.ts')).runsCommand,
+  show: async () => (await import('./show.ts')).showCommand,
+  watch: async () => (await import('./watch.ts')).watchCommand,
+  pause: async () => (await import('./pause.ts')).pauseCommand,
+  resume: async () => (await import('./resume.ts')).resumeCommand,
+  stop: async () => (await import('./stop.ts')).stopCommand,
+  compare: async () => (await import('./compare.ts')).compareCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  demo: async () => (await import('./demo.ts')).demoCommand,
+};
 
-export function createProgram(): Command {
+/** With all commands, or only the named one. */
+export async function createProgram(name?: string): Promise<Command> {
   const manifest = new URL('../package.json', import.meta.url);
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   const program = new Command('tiller')
@@ -38,13 +29,16 @@ export function createProgram(): Command {
     .exitOverride()
     // What is wrong is written below, in our form.
     .configureOutput({ outputError: () => undefined });
-  for (const add of commands) add(program).copyInheritedSettings(program);
+  const known = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  for (const load of known === undefined ? Object.values(commands) : [known]) {
+    (await load())(program).copyInheritedSettings(program);
+  }
   return program;
 }
 
 async function main(argv: readonly string[]): Promise<number> {
   try {
-    const program = createProgram();
+    const program = await createProgram(argv[0]);
     if (argv.length === 0) {
       program.outputHelp({ error: true });
       return 2;

@@ -12,7 +12,7 @@ const sections = new Map(
     body!,
   ]),
 );
-const commands = createProgram().commands.map((command) => ({
+const commands = (await createProgram()).commands.map((command) => ({
   call: [
     command.name(),
     ...command.registeredArguments.map((argument) => `<${argument.name()}>`),
