@@ -1,32 +1,27 @@
-/** Activity attempts under way, with the tokens by which a dead worker's can be given back. */
+/** Activity attempts under way, with the tokens by which a new worker fails those of dead owners. */
 import { and, eq } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { isAlive } from './processes.ts';
-import * as schema from './schema.ts';
+import { attempt as table } from './schema.ts';
 
-export type AttemptRow = typeof schema.attempt.$inferSelect;
+export type AttemptRow = typeof table.$inferSelect;
 
 export function saveAttempt(db: Db, attempt: Omit<AttemptRow, 'at'>): void {
-  const fields = { ...attempt, at: Date.now() };
-  db.orm
-    .insert(schema.attempt)
-    .values(fields)
-    .onConflictDoUpdate({ target: schema.attempt.activity, set: fields })
-    .run();
+  const row = { ...attempt, at: Date.now() };
+  db.orm.insert(table).values(row).onConflictDoUpdate({ target: table.activity, set: row }).run();
 }
 
-/** Only the attempt of this token: a newer one of the same activity stays. */
+/** A newer attempt of the same activity, which has another token, stays. */
 export function removeAttempt(db: Db, activity: string, token: string): void {
-  const { attempt } = schema;
   db.orm
-    .delete(attempt)
-    .where(and(eq(attempt.activity, activity), eq(attempt.token, token)))
+    .delete(table)
+    .where(and(eq(table.activity, activity), eq(table.token, token)))
     .run();
 }
 
 export const deadAttempts = (db: Db): AttemptRow[] =>
   db.orm
     .select()
-    .from(schema.attempt)
+    .from(table)
     .all()
     .filter(({ pid, process_start: start }) => !isAlive(pid, start));

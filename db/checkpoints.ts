@@ -1,83 +1,129 @@
-/** Checkpoints as the record knows them. */
+/** Checkpoints that a trainer published. Those on disk count, even if no line of theirs was taken in. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { and, desc, eq } from 'drizzle-orm';
-import type { EventOf } from '../native/protocol.ts';
-import { immediate, type Db } from './connection.ts';
-import { appendEvent } from './events.ts';
-import { holding, type Lease } from './leases.ts';
-import { newId } from './runs.ts';
-import * as schema from './schema.ts';
+import { and, desc, eq, lte, or } from 'drizzle-orm';
+import { prepared, type Db } from './connection.ts';
+import { newId } from './ids.ts';
+import { leased, type Lease } from './leases.ts';
+import { checkpoint as table, epoch as epochTable } from './schema.ts';
 
-export type CheckpointRow = typeof schema.checkpoint.$inferSelect;
+export type CheckpointRow = typeof table.$inferSelect;
 export type CheckpointState = 'kept' | 'deleted' | 'corrupt';
 
-/** Those that are on disk, newest first. */
+const newestFirst = [desc(table.step), desc(table.created_at), desc(table.id)] as const;
+
+/** The newest one that is kept, at or below `maxStep`. */
+export const latestCheckpoint = (
+  db: Db,
+  run: string,
+  maxStep = Number.MAX_SAFE_INTEGER,
+): CheckpointRow | undefined =>
+  db.orm
+    .select()
+    .from(table)
+    .where(and(eq(table.run, run), eq(table.state, 'kept'), lte(table.step, maxStep)))
+    .orderBy(...newestFirst)
+    .limit(1)
+    .get();
+
+/** The one that an epoch ended with. */
+export function epochCheckpoint(db: Db, run: string, epoch: number): CheckpointRow | undefined {
+  const ofEpoch = and(eq(table.run, run), eq(table.epoch, epoch), eq(table.state, 'kept'));
+  const last = db.orm
+    .select({ step: epochTable.last_step })
+    .from(epochTable)
+    .where(and(eq(epochTable.run, run), eq(epochTable.epoch, epoch)))
+    .get();
+  return db.orm
+    .select()
+    .from(table)
+    .where(and(ofEpoch, or(eq(table.kind, 'epoch'), last && eq(table.step, last.step))))
+    .orderBy(desc(eq(table.kind, 'epoch')), ...newestFirst)
+    .limit(1)
+    .get();
+}
+
+/** Newest first. */
 export const keptCheckpoints = (db: Db, run: string): CheckpointRow[] =>
   db.orm
     .select()
-    .from(schema.checkpoint)
-    .where(and(eq(schema.checkpoint.run, run), eq(schema.checkpoint.state, 'kept')))
-    .orderBy(desc(schema.checkpoint.step))
+    .from(table)
+    .where(and(eq(table.run, run), eq(table.state, 'kept')))
+    .orderBy(...newestFirst)
     .all();
 
-/** The checkpoint of an epoch's last step. */
-export const epochCheckpoint = (db: Db, run: string, epoch: number): CheckpointRow | undefined =>
-  keptCheckpoints(db, run).find((row) => row.kind === 'epoch' && row.epoch === epoch);
-
 export function markCheckpoint(db: Db, lease: Lease, id: string, state: CheckpointState): void {
-  holding(db, lease, () => {
-    db.orm.update(schema.checkpoint).set({ state }).where(eq(schema.checkpoint.id, id)).run();
+  leased(db, lease, lease.run, () => {
+    db.orm
+      .update(table)
+      .set({ state })
+      .where(and(eq(table.id, id), eq(table.run, lease.run)))
+      .run();
   });
 }
 
 /** A folder was found damaged: no row may call it kept. */
-export const markDamaged = (db: Db, lease: Lease, path: string): void =>
-  holding(db, lease, () =>
-    immediate(db, () => {
-      db.orm
-        .update(schema.checkpoint)
-        .set({ state: 'corrupt' })
-        .where(eq(schema.checkpoint.path, path))
-        .run();
-    }),
-  );
-
-/** A checkpoint that was announced again, or made again after a rewind, keeps its row. */
-export function addCheckpoint(db: Db, run: string, event: EventOf<'checkpoint'>): void {
-  const { step, epoch, kind, path, sha256, bytes } = event;
-  const weights = weightsHash(path);
-  const { changes } = db.raw
-    .prepare(
-      `INSERT INTO checkpoint (id, run, epoch, step, kind, path, sha256, weights_sha256, bytes, created_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (run, step, kind) DO UPDATE
-       SET path = excluded.path, sha256 = excluded.sha256, weights_sha256 = excluded.weights_sha256,
-           bytes = excluded.bytes, state = 'kept'
-       WHERE state <> 'kept' OR sha256 <> excluded.sha256`,
-    )
-    .run(newId(), run, epoch, step, kind, path, sha256, weights, bytes, Date.now());
-  if (changes > 0)
-    appendEvent(db, {
-      run,
-      kind: 'checkpoint',
-      epoch,
-      step,
-      message: `${kind} checkpoint at step ${step}`,
-    });
+export function markDamaged(db: Db, lease: Lease, path: string): void {
+  leased(db, lease, lease.run, () => {
+    db.orm
+      .update(table)
+      .set({ state: 'corrupt' })
+      .where(and(eq(table.path, path), eq(table.run, lease.run)))
+      .run();
+  });
 }
 
-/** From the manifest; null for a trainer that keeps its checkpoints in another way. */
+export interface PublishedCheckpoint {
+  run: string;
+  epoch: number;
+  step: number;
+  kind: string;
+  path: string;
+  sha256: string;
+  bytes: number;
+}
+
+/**
+ * Inside ingest's transaction. A step that was trained again may publish its checkpoint again, which
+ * may have been deleted in between: it is kept again.
+ * @returns the hashes of its weights before and now, if they are not the same
+ */
+export function saveCheckpoint(
+  db: Db,
+  published: PublishedCheckpoint,
+): { before: string; now: string } | undefined {
+  const { run, step, kind } = published;
+  const weights = weightsHash(published.path);
+  const known = prepared<[string, number, string], CheckpointRow>(
+    db,
+    'SELECT * FROM checkpoint WHERE run = ? AND step = ? AND kind = ?',
+  ).get(run, step, kind);
+  const row = { ...published, weights_sha256: weights, created_at: Date.now(), state: 'kept' };
+  if (known === undefined) {
+    db.orm
+      .insert(table)
+      .values({ id: newId(), ...row })
+      .run();
+    return undefined;
+  }
+  db.orm.update(table).set(row).where(eq(table.id, known.id)).run();
+  const before = known.weights_sha256;
+  if (before === null || weights === null || before === weights) return undefined;
+  return { before, now: weights };
+}
+
+/** From its manifest; null where there is none, as with a trainer that keeps other files. */
 function weightsHash(path: string): string | null {
-  let text: string;
   try {
-    text = readFileSync(join(path, 'manifest.json'), 'utf8');
+    const { files } = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8')) as {
+      files?: Record<string, { sha256?: string }>;
+    };
+    return files?.['weights.safetensors']?.sha256 ?? null;
   } catch (error) {
-    // Pruned before its line was taken in, or no folder of ours.
+    // Gone by now (a rolling one whose line is taken in late), or not JSON: loading it will tell.
+    if (error instanceof SyntaxError) return null;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw error;
   }
-  const { files } = JSON.parse(text) as { files?: Record<string, { sha256: string }> };
-  return files?.['weights.safetensors']?.sha256 ?? null;
 }

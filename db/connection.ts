@@ -1,10 +1,11 @@
-/** Opens the record. One connection a process; better-sqlite3 is synchronous. */
+/** A connection to the record: SQLite in WAL mode, one writer at a time, no read ever waits. */
 import Database from 'better-sqlite3';
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
 import { TillerError } from '../recipes/errors.ts';
 import * as schema from './schema.ts';
 
 export interface Db {
+  /** For prepared statements on hot paths; see `prepared`. */
   readonly raw: Database.Database;
   readonly orm: BetterSQLite3Database<typeof schema>;
   readonly file: string;
@@ -13,37 +14,116 @@ export interface Db {
 
 export interface OpenOptions {
   readonly?: boolean;
-  /** Every commit reaches the disk (synchronous=FULL): for whoever writes leases and checkpoints. */
+  /** A commit is on the disk when it returns, whatever then happens to the machine's power. */
   durable?: boolean;
 }
 
-/** Errors: RECORD_CORRUPT when the file is not a record. It must have been migrated (`migrate.ts`). */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** Opens a record that `migrate` has made. Errors: RECORD_CORRUPT, RECORD_BUSY, DISK_FULL. */
 export function openRecord(
   file: string,
   { readonly = false, durable = false }: OpenOptions = {},
 ): Db {
+  const raw = openRaw(file, { readonly, fileMustExist: true });
   try {
-    const raw = new Database(file, { readonly, timeout: 5_000 });
-    raw.pragma('journal_mode = WAL');
-    raw.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
+    if (!readonly) raw.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
     raw.pragma('foreign_keys = ON');
-    // Several processes: a shared map of a file that another one truncates ends in SIGBUS.
-    raw.pragma('mmap_size = 0');
-    return { raw, orm: drizzle(raw, { schema }), file, close: () => raw.close() };
   } catch (error) {
-    throw asRecordError(error, file);
+    raw.close();
+    throw recordError(error, file);
+  }
+  return { raw, orm: drizzle(raw, { schema }), file, close: () => raw.close() };
+}
+
+/** The bare handle, in WAL mode. Whoever takes it closes it. */
+export function openRaw(file: string, options: Database.Options = {}): Database.Database {
+  let raw: Database.Database | undefined;
+  try {
+    raw = new Database(file, { ...options, timeout: BUSY_TIMEOUT_MS });
+    // Several processes share the file: one that maps it would see a truncation as a SIGBUS.
+    raw.pragma('mmap_size = 0');
+    if (options.readonly !== true) enterWal(raw);
+    // Reads the first pages: a file that is no database says so here and not in the midst of work.
+    raw.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return raw;
+  } catch (error) {
+    raw?.close();
+    throw recordError(error, file);
   }
 }
 
-export function asRecordError(error: unknown, file: string): unknown {
-  const code = (error as { code?: unknown }).code;
-  if (code !== 'SQLITE_NOTADB' && code !== 'SQLITE_CORRUPT') return error;
-  return new TillerError('RECORD_CORRUPT', `The record ${file} is not a readable SQLite database`, {
-    hint: 'Put a backup in its place (migrations leave one beside it), or move it away to begin anew.',
-    cause: error,
-  });
+/** Only the first opening of a new file changes anything; SQLite does not wait for that lock. */
+function enterWal(raw: Database.Database): void {
+  const end = Date.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      raw.pragma('journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'SQLITE_BUSY' || Date.now() > end) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
 }
 
-/** Runs `fn` in BEGIN IMMEDIATE: it waits for other writers up front and never fails half-way as busy. */
-export const immediate = <Result>(db: Db, fn: () => Result): Result =>
-  db.raw.inTransaction ? fn() : db.raw.transaction(fn).immediate();
+/**
+ * Runs `fn` in a transaction that holds the write lock from its first line. A transaction that reads
+ * first and then writes fails busy at once when another one wrote in between, whatever the timeout.
+ * Inside another `immediate` it is a savepoint. Errors: RECORD_BUSY, RECORD_CORRUPT, DISK_FULL.
+ */
+export function immediate<Result>(db: Db, fn: () => Result): Result {
+  try {
+    return db.raw.transaction(fn).immediate();
+  } catch (error) {
+    throw recordError(error, db.file);
+  }
+}
+
+const statements = new WeakMap<Database.Database, Map<string, Database.Statement>>();
+
+/** The statement, prepared once a connection. */
+export function prepared<Parameters extends unknown[], Row = unknown>(
+  db: Db,
+  sql: string,
+): Database.Statement<Parameters, Row> {
+  let known = statements.get(db.raw);
+  if (known === undefined) statements.set(db.raw, (known = new Map()));
+  let statement = known.get(sql);
+  if (statement === undefined) known.set(sql, (statement = db.raw.prepare(sql)));
+  return statement as unknown as Database.Statement<Parameters, Row>;
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Database.SqliteError ? error.code : '';
+
+/** SQLite's error as one of ours, where a person can do something about it. */
+export function recordError(error: unknown, file: string): unknown {
+  const code = codeOf(error);
+  if (code.startsWith('SQLITE_BUSY')) {
+    return new TillerError('RECORD_BUSY', `Another process kept the record ${file} locked`, {
+      hint: 'Try again; if it stays so, see which program has the file open.',
+      cause: error,
+    });
+  }
+  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
+    return new TillerError('RECORD_CORRUPT', `The record ${file} is not a readable SQLite file`, {
+      hint: 'Move it away and put a backup in its place (tiller.db.v*.backup lies beside it).',
+      cause: error,
+    });
+  }
+  if (code.startsWith('SQLITE_CANTOPEN')) {
+    return new TillerError('RECORD_CORRUPT', `The record ${file} cannot be opened`, {
+      hint: 'Check that it is there and that you may read and write it.',
+      cause: error,
+    });
+  }
+  // The second: the index of the WAL could not grow.
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') {
+    return new TillerError('DISK_FULL', `No space is left for the record ${file}`, {
+      hint: 'Free some space: work goes on by itself.',
+      cause: error,
+    });
+  }
+  return error;
+}

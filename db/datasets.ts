@@ -1,20 +1,23 @@
-/** Prepared data sets: immutable, named by the hash of their manifest. */
-import { eq } from 'drizzle-orm';
+/** Prepared data sets, each under the hash of its content, with what every picture is called. */
+import { asc, eq } from 'drizzle-orm';
 import { TillerError } from '../recipes/errors.ts';
 import { immediate, type Db } from './connection.ts';
-import * as schema from './schema.ts';
+import { caption, dataset as table, item } from './schema.ts';
 
-export type DatasetRow = typeof schema.dataset.$inferSelect;
+export type DatasetRow = typeof table.$inferSelect;
+export type ItemRow = typeof item.$inferSelect;
+export type CaptionRow = typeof caption.$inferSelect;
 
 export interface NewDataset {
   hash: string;
   folder: string;
+  /** absolute path of manifest.json */
   manifest: string;
   width: number;
   height: number;
   trainItems: number;
   validationItems: number;
-  problems: readonly object[];
+  problems: readonly unknown[];
   licence: string | null;
   items: readonly {
     position: number;
@@ -25,48 +28,49 @@ export interface NewDataset {
   }[];
 }
 
-/** A set that is known already stays as it is. */
+/** The same set again changes nothing but where it lies and what was left out of the folder. */
 export function saveDataset(db: Db, set: NewDataset): void {
   immediate(db, () => {
-    const created = Date.now();
-    const { changes } = db.orm
-      .insert(schema.dataset)
-      .values({
-        id: set.hash,
-        folder: set.folder,
-        manifest: set.manifest,
-        width: set.width,
-        height: set.height,
-        train_items: set.trainItems,
-        validation_items: set.validationItems,
-        problems: JSON.stringify(set.problems),
-        licence: set.licence,
-        created_at: created,
-      })
-      .onConflictDoNothing()
+    const now = Date.now();
+    const { hash: id, folder, manifest, width, height, licence } = set;
+    const place = { folder, manifest, licence, problems: JSON.stringify(set.problems) };
+    const known = db.orm.select({ id: table.id }).from(table).where(eq(table.id, id)).get();
+    if (known !== undefined) {
+      db.orm.update(table).set(place).where(eq(table.id, id)).run();
+      return;
+    }
+    const counts = { train_items: set.trainItems, validation_items: set.validationItems };
+    db.orm
+      .insert(table)
+      .values({ id, ...place, width, height, ...counts, created_at: now })
       .run();
-    if (changes === 0) return;
     for (const { position, key, file, split, captions } of set.items) {
-      db.orm.insert(schema.item).values({ dataset: set.hash, position, key, file, split }).run();
+      db.orm.insert(item).values({ dataset: id, position, key, file, split }).run();
       for (const { text, weight } of captions) {
+        const words = { text, weight, source: 'file', created_at: now };
         db.orm
-          .insert(schema.caption)
-          .values({
-            dataset: set.hash,
-            position,
-            text,
-            weight,
-            source: 'file',
-            created_at: created,
-          })
+          .insert(caption)
+          .values({ dataset: id, position, ...words })
           .run();
       }
     }
   });
 }
 
+/** Errors: INTERNAL when it was never saved. */
 export function getDataset(db: Db, id: string): DatasetRow {
-  const row = db.orm.select().from(schema.dataset).where(eq(schema.dataset.id, id)).get();
-  if (row === undefined) throw new TillerError('INTERNAL', `There is no data set ${id}`);
+  const row = db.orm.select().from(table).where(eq(table.id, id)).get();
+  if (row === undefined) throw new TillerError('INTERNAL', `The record knows no data set ${id}`);
   return row;
 }
+
+export const itemsOf = (db: Db, id: string): ItemRow[] =>
+  db.orm.select().from(item).where(eq(item.dataset, id)).orderBy(asc(item.position)).all();
+
+export const captionsOf = (db: Db, id: string): CaptionRow[] =>
+  db.orm
+    .select()
+    .from(caption)
+    .where(eq(caption.dataset, id))
+    .orderBy(asc(caption.position), asc(caption.id))
+    .all();

@@ -1,20 +1,39 @@
-/** Epochs of a run: training → trained → evaluated. */
+/** Epochs: begun, trained, evaluated. Epoch 0 is the untouched base. */
 import { and, asc, eq } from 'drizzle-orm';
-import type { Db } from './connection.ts';
+import { TillerError } from '../recipes/errors.ts';
 import { epochCheckpoint } from './checkpoints.ts';
+import type { Db } from './connection.ts';
+import { judgedEvaluation } from './evaluations.ts';
 import { appendEvent } from './events.ts';
-import { holding, type Lease } from './leases.ts';
-import { summarise } from './metrics.ts';
+import { finiteOrNull } from './figures.ts';
+import { leased, type Lease } from './leases.ts';
+import { readColumns } from './metrics.ts';
 import { updateRun } from './runs.ts';
-import * as schema from './schema.ts';
+import { epoch as table } from './schema.ts';
 
-export type EpochRow = typeof schema.epoch.$inferSelect;
-const { epoch: epochs } = schema;
+export type EpochRow = typeof table.$inferSelect;
 
 export const listEpochs = (db: Db, run: string): EpochRow[] =>
-  db.orm.select().from(epochs).where(eq(epochs.run, run)).orderBy(asc(epochs.epoch)).all();
+  db.orm.select().from(table).where(eq(table.run, run)).orderBy(asc(table.epoch)).all();
 
-/** The epoch is being trained; one that was begun before keeps its beginning. */
+/** Errors: EPOCH_NOT_FOUND. */
+export function getEpoch(db: Db, run: string, epoch: number): EpochRow {
+  const row = findEpoch(db, run, epoch);
+  if (row !== undefined) return row;
+  const known = listEpochs(db, run).map((other) => other.epoch);
+  throw new TillerError('EPOCH_NOT_FOUND', `The run has no epoch ${epoch}`, {
+    hint: known.length === 0 ? 'It has none yet.' : `It has ${known[0]} to ${known.at(-1)}.`,
+  });
+}
+
+const findEpoch = (db: Db, run: string, epoch: number): EpochRow | undefined =>
+  db.orm
+    .select()
+    .from(table)
+    .where(and(eq(table.run, run), eq(table.epoch, epoch)))
+    .get();
+
+/** An epoch that was begun before keeps its beginning, and one that is trained stays so. */
 export function beginEpoch(
   db: Db,
   lease: Lease,
@@ -25,71 +44,60 @@ export function beginEpoch(
     lastStep,
   }: { run: string; epoch: number; firstStep: number; lastStep: number },
 ): void {
-  holding(db, lease, () => {
-    db.orm
-      .insert(epochs)
-      .values({
-        run,
-        epoch,
-        state: 'training',
-        first_step: firstStep,
-        last_step: lastStep,
-        started_at: Date.now(),
-      })
-      .onConflictDoNothing()
-      .run();
+  leased(db, lease, run, () => {
+    insert(db, {
+      run,
+      epoch,
+      state: 'training',
+      first_step: firstStep,
+      last_step: lastStep,
+      started_at: Date.now(),
+    });
     updateRun(db, run, { epoch });
   });
 }
 
-/** The base needs no training: its row begins with its evaluation. */
-export function beginEvaluation(
-  db: Db,
-  lease: Lease,
-  { run, epoch, step }: { run: string; epoch: number; step: number },
-): void {
-  holding(db, lease, () => {
-    db.orm
-      .insert(epochs)
-      .values({
-        run,
-        epoch,
-        state: 'trained',
-        first_step: step,
-        last_step: step,
-        started_at: Date.now(),
-        trained_at: Date.now(),
-      })
-      .onConflictDoNothing()
-      .run();
-    updateRun(db, run, { epoch });
-  });
-}
-
-/** All steps are done: sums up the training loss over them. */
+/** All its steps are in the record: notes what they came to. */
 export function endEpoch(
   db: Db,
   lease: Lease,
   { run, epoch }: { run: string; epoch: number },
 ): void {
-  holding(db, lease, () => {
-    const row = listEpochs(db, run).find((one) => one.epoch === epoch);
-    const loss = summarise(db, run, 'loss', row?.first_step ?? 0, row?.last_step ?? 0);
-    set(db, run, epoch, {
-      state: 'trained',
-      trained_at: Date.now(),
+  leased(db, lease, run, () => {
+    const row = getEpoch(db, run, epoch);
+    const losses = readColumns(db, run, 'loss', row.first_step + 1, row.last_step).values;
+    const { mean, deviation, n } = spread(losses);
+    change(db, run, epoch, {
+      state: row.state === 'evaluated' ? row.state : 'trained',
+      trained_at: row.trained_at ?? Date.now(),
       checkpoint: epochCheckpoint(db, run, epoch)?.id ?? null,
-      train_loss: loss.mean,
-      train_loss_deviation: loss.deviation,
-      train_loss_count: loss.count,
+      validation_loss: finiteOrNull(judgedEvaluation(db, run, epoch)?.loss),
+      train_loss: mean,
+      train_loss_deviation: deviation,
+      train_loss_count: n,
     });
-    appendEvent(db, {
+    const step = row.last_step;
+    appendEvent(db, { run, kind: 'epoch', epoch, step, message: `epoch ${epoch} trained` });
+  });
+}
+
+/** The base has no training before its evaluation; other epochs have begun already. */
+export function beginEvaluation(
+  db: Db,
+  lease: Lease,
+  { run, epoch, step }: { run: string; epoch: number; step: number },
+): void {
+  leased(db, lease, run, () => {
+    const now = Date.now();
+    insert(db, {
       run,
-      kind: 'epoch',
       epoch,
-      step: row?.last_step ?? null,
-      message: `epoch ${epoch} trained`,
+      state: 'trained',
+      first_step: step,
+      last_step: step,
+      started_at: now,
     });
+    updateRun(db, run, { epoch });
   });
 }
 
@@ -98,27 +106,61 @@ export function markEvaluated(
   lease: Lease,
   { run, epoch }: { run: string; epoch: number },
 ): void {
-  holding(db, lease, () => {
-    set(db, run, epoch, { state: 'evaluated', evaluated_at: Date.now() });
-    appendEvent(db, { run, kind: 'epoch', epoch, message: `epoch ${epoch} evaluated` });
+  leased(db, lease, run, () => {
+    const row = getEpoch(db, run, epoch);
+    change(db, run, epoch, {
+      state: 'evaluated',
+      evaluated_at: row.evaluated_at ?? Date.now(),
+      validation_loss: finiteOrNull(judgedEvaluation(db, run, epoch)?.loss),
+    });
+    const step = row.last_step;
+    appendEvent(db, { run, kind: 'epoch', epoch, step, message: `epoch ${epoch} evaluated` });
   });
 }
 
-/** Its checkpoint was lost: the epoch is trained again from the one before. */
+/** Its checkpoint is lost: it is trained again, from the one before. */
 export function reopenEpoch(
   db: Db,
   lease: Lease,
   { run, epoch }: { run: string; epoch: number },
 ): void {
-  holding(db, lease, () =>
-    set(db, run, epoch, { state: 'training', trained_at: null, checkpoint: null }),
-  );
+  leased(db, lease, run, () => {
+    change(db, run, epoch, { state: 'training', trained_at: null, checkpoint: null });
+  });
 }
 
-function set(db: Db, run: string, epoch: number, fields: Partial<EpochRow>): void {
+function insert(db: Db, row: typeof table.$inferInsert): void {
+  db.orm.insert(table).values(row).onConflictDoNothing().run();
+}
+
+function change(db: Db, run: string, epoch: number, changes: Partial<EpochRow>): void {
   db.orm
-    .update(epochs)
-    .set(fields)
-    .where(and(eq(epochs.run, run), eq(epochs.epoch, epoch)))
+    .update(table)
+    .set(changes)
+    .where(and(eq(table.run, run), eq(table.epoch, epoch)))
     .run();
+}
+
+/** Mean and standard deviation (of a sample) of what is finite. */
+export function spread(values: ArrayLike<number>): {
+  mean: number | null;
+  deviation: number | null;
+  n: number;
+} {
+  let n = 0;
+  let mean = 0;
+  let squares = 0;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (!Number.isFinite(value)) continue;
+    n += 1;
+    const delta = value - mean;
+    mean += delta / n;
+    squares += delta * (value - mean);
+  }
+  return {
+    mean: n === 0 ? null : mean,
+    deviation: n < 2 ? null : Math.sqrt(squares / (n - 1)),
+    n,
+  };
 }

@@ -1,59 +1,76 @@
-/** Validation with fixed noise: one row an epoch and kind of weights. */
+/** What held-out items cost an epoch's weights, in all and by timestep. */
 import { and, asc, eq } from 'drizzle-orm';
-import type { EventOf } from '../native/protocol.ts';
 import type { Db } from './connection.ts';
-import { appendEvent } from './events.ts';
-import { decodeValue, encodeValue } from './metrics.ts';
-import * as schema from './schema.ts';
+import { wordOfFigure } from './figures.ts';
+import { getRun, recipeOf } from './runs.ts';
+import { evaluation as table } from './schema.ts';
+
+export interface Bin {
+  timestep: number;
+  loss: number;
+}
 
 export interface Evaluation {
+  run: string;
   epoch: number;
   step: number;
   weights: string;
   loss: number;
-  bins: { timestep: number; loss: number }[];
+  bins: Bin[];
   items: number | null;
+  created_at: number;
 }
 
-const words = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
+/** Of an epoch, for one kind of weights. */
+export function getEvaluation(
+  db: Db,
+  run: string,
+  epoch: number,
+  weights: string,
+): Evaluation | undefined {
+  const one = and(eq(table.run, run), eq(table.epoch, epoch), eq(table.weights, weights));
+  const row = db.orm.select().from(table).where(one).get();
+  return row && withBins(row);
+}
 
-/** A repeated evaluation of the same epoch is the same one; the first stays. */
-export function addEvaluation(db: Db, run: string, event: EventOf<'validation'>): void {
-  const { epoch, step, weights, loss, items } = event;
-  const bins = JSON.stringify(event.bins.map((bin) => ({ ...bin, loss: words(bin.loss) })));
-  const { changes } = db.raw
-    .prepare(
-      `INSERT OR IGNORE INTO evaluation (run, epoch, step, weights, loss, bins, items, created_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(run, epoch, step, weights, encodeValue(loss), bins, items ?? null, Date.now());
-  if (changes === 0) return;
-  const finite = Number.isFinite(loss) ? loss : null;
+/** For the weights that the run's recipe is judged by, or the only ones there are. */
+export function judgedEvaluation(db: Db, run: string, epoch: number): Evaluation | undefined {
+  const { weights } = recipeOf(getRun(db, run)).validation;
+  const all = listEvaluations(db, run).filter((one) => one.epoch === epoch);
+  return all.find((one) => one.weights === weights) ?? all[0];
+}
+
+/** By epoch. */
+export const listEvaluations = (db: Db, run: string): Evaluation[] =>
   db.orm
-    .update(schema.epoch)
-    .set({ validation_loss: finite })
-    .where(and(eq(schema.epoch.run, run), eq(schema.epoch.epoch, epoch)))
-    .run();
-  appendEvent(db, { run, kind: 'validation', epoch, step, message: `validation loss ${loss}` });
+    .select()
+    .from(table)
+    .where(eq(table.run, run))
+    .orderBy(asc(table.epoch), asc(table.weights))
+    .all()
+    .map(withBins);
+
+function withBins(row: typeof table.$inferSelect): Evaluation {
+  const bins = JSON.parse(row.bins) as { timestep: number; loss: number | string }[];
+  return { ...row, bins: bins.map(({ timestep, loss }) => ({ timestep, loss: Number(loss) })) };
 }
 
-export function listEvaluations(db: Db, run: string): Evaluation[] {
-  const { evaluation } = schema;
-  const rows = db.orm
-    .select()
-    .from(evaluation)
-    .where(eq(evaluation.run, run))
-    .orderBy(asc(evaluation.epoch))
-    .all();
-  return rows.map(({ epoch, step, weights, loss, bins, items }) => ({
-    epoch,
-    step,
-    weights,
-    loss: decodeValue(loss),
-    bins: (JSON.parse(bins) as { timestep: number; loss: number | string }[]).map((bin) => ({
-      timestep: bin.timestep,
-      loss: Number(bin.loss),
-    })),
-    items,
-  }));
+/**
+ * Inside ingest's transaction. One that is recorded is compared with, never replaced.
+ * @returns the recorded loss, if it was another
+ */
+export function saveEvaluation(
+  db: Db,
+  { bins, ...evaluation }: Omit<Evaluation, 'created_at'>,
+): { recorded?: number } {
+  const known = getEvaluation(db, evaluation.run, evaluation.epoch, evaluation.weights);
+  if (known !== undefined) {
+    return Object.is(known.loss, evaluation.loss) ? {} : { recorded: known.loss };
+  }
+  const words = bins.map(({ timestep, loss }) => ({ timestep, loss: wordOfFigure(loss) }));
+  db.orm
+    .insert(table)
+    .values({ ...evaluation, bins: JSON.stringify(words), created_at: Date.now() })
+    .run();
+  return {};
 }

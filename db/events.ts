@@ -1,34 +1,48 @@
-/** What happened, in order: the pages' live updates and a run's history. */
+/** What happened to a run, in order: the pages' live feed, and the marks on its curves. */
 import { and, asc, eq, gt } from 'drizzle-orm';
-import type { Db } from './connection.ts';
-import * as schema from './schema.ts';
+import { prepared, type Db } from './connection.ts';
+import { event } from './schema.ts';
 
-export type EventRow = typeof schema.event.$inferSelect;
+export type EventRow = typeof event.$inferSelect;
 
 export interface NewEvent {
   run?: string | null;
   kind: string;
   message: string;
-  epoch?: number | null;
-  step?: number | null;
-  code?: string | null;
+  epoch?: number | null | undefined;
+  step?: number | null | undefined;
+  code?: string | null | undefined;
+  /** anything that JSON can hold */
   data?: unknown;
 }
 
-export function appendEvent(db: Db, { data, ...event }: NewEvent): void {
-  const json = data === undefined ? null : JSON.stringify(data);
-  db.orm
-    .insert(schema.event)
-    .values({ ...event, at: Date.now(), data: json })
-    .run();
+/** @returns its id */
+export function appendEvent(
+  db: Db,
+  { run, kind, message, epoch, step, code, data }: NewEvent,
+): number {
+  const { lastInsertRowid } = prepared(
+    db,
+    `INSERT INTO event (run, at, kind, epoch, step, code, message, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    run ?? null,
+    Date.now(),
+    kind,
+    epoch ?? null,
+    step ?? null,
+    code ?? null,
+    message,
+    data === undefined ? null : JSON.stringify(data),
+  );
+  return Number(lastInsertRowid);
 }
 
-/** Events behind `id`, oldest first. */
+/** Oldest first. */
 export const eventsAfter = (db: Db, id: number, run?: string, limit = 1_000): EventRow[] =>
   db.orm
     .select()
-    .from(schema.event)
-    .where(and(gt(schema.event.id, id), run === undefined ? undefined : eq(schema.event.run, run)))
-    .orderBy(asc(schema.event.id))
+    .from(event)
+    .where(and(gt(event.id, id), run === undefined ? undefined : eq(event.run, run)))
+    .orderBy(asc(event.id))
     .limit(limit)
     .all();

@@ -1,18 +1,29 @@
-/** Where Tiller keeps things: its state in the home, what can be made again in the cache. */
+/** Where Tiller keeps its state, and where its caches. */
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 
-export function tillerHome(env: NodeJS.ProcessEnv = process.env): string {
-  const given = env['TILLER_HOME'];
-  return given
-    ? resolve(given)
-    : join(env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'tiller');
+export interface HomePaths {
+  /** The record. */
+  record: string;
+  /** The engine's own database. */
+  engine: string;
+  runs: string;
+  artifacts: string;
+  datasets: string;
+  logs: string;
 }
 
-export const cacheHome = (env: NodeJS.ProcessEnv = process.env): string =>
-  join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'tiller');
+/** $TILLER_HOME, else the folder `tiller` of the system's data folder (XDG). */
+export function tillerHome(env: NodeJS.ProcessEnv = process.env): string {
+  const own = env['TILLER_HOME'];
+  return own ? resolve(own) : join(xdg(env, 'XDG_DATA_HOME', ['.local', 'share']), 'tiller');
+}
 
-export const homePaths = (home: string) => ({
+/** What can be made anew: the engine's binary, compiled trainers, unpacked headers. */
+export const cacheHome = (env: NodeJS.ProcessEnv = process.env): string =>
+  join(xdg(env, 'XDG_CACHE_HOME', ['.cache']), 'tiller');
+
+export const homePaths = (home: string): HomePaths => ({
   record: join(home, 'tiller.db'),
   engine: join(home, 'engine.db'),
   runs: join(home, 'runs'),
@@ -24,3 +35,9 @@ export const homePaths = (home: string) => ({
 /** A file by its content. */
 export const artifactPath = (home: string, sha256: string): string =>
   join(homePaths(home).artifacts, sha256.slice(0, 2), sha256);
+
+/** The specification says that a relative path is to be ignored. */
+function xdg(env: NodeJS.ProcessEnv, name: string, fallback: readonly string[]): string {
+  const path = env[name];
+  return path && isAbsolute(path) ? path : join(env['HOME'] || homedir(), ...fallback);
+}

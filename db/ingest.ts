@@ -1,140 +1,198 @@
 /**
- * Takes a trainer's lines into the record: all that they say and how far the spool was read, in one
- * transaction, so that nothing is lost or doubled wherever a follower dies.
+ * Takes what a trainer said into the record, exactly once: all of it, and how far its spool has been
+ * read, in one transaction under the run's lease. The same lines again change nothing.
  */
-import { and, eq } from 'drizzle-orm';
-import type { EventOf, TrainerEvent } from '../native/protocol.ts';
+import { saveCheckpoint } from './checkpoints.ts';
 import type { Db } from './connection.ts';
-import { addCheckpoint } from './checkpoints.ts';
+import { noteDifference } from './differences.ts';
+import { saveEvaluation } from './evaluations.ts';
 import { appendEvent } from './events.ts';
-import { addEvaluation } from './evaluations.ts';
-import type { LaunchRow } from './launches.ts';
-import { holding, type Lease } from './leases.ts';
-import { appendPoint, seriesId } from './metrics.ts';
+import { getLaunch, type LaunchRow } from './launches.ts';
+import { leased, type Lease } from './leases.ts';
 import { getRun, updateRun, type RunRow } from './runs.ts';
-import { addSample } from './samples.ts';
-import * as schema from './schema.ts';
+import { promptId, promptsOf, saveSample } from './samples.ts';
+import type { EventOf, Said, SaidLine } from './said.ts';
+import { saveSteps } from './steps.ts';
+import { launch as table } from './schema.ts';
+import { eq } from 'drizzle-orm';
 
-/** What is compared bit by bit when a step is done again. Times differ, of course. */
-const REPEATABLE = ['loss', 'lr', 'grad_norm'] as const;
+export type { Said, SaidLine } from './said.ts';
+
+export interface IngestResult {
+  /** lines that were not taken in before */
+  taken: number;
+  /** points that were new, and steps that were done before */
+  points: number;
+  redone: number;
+  /** bytes of the spool that are taken in now */
+  offset: number;
+}
 
 /**
- * @param events events in the order of the spool
- * @param offset bytes of the spool that are taken in with them
- * Errors: LEASE_LOST.
+ * @param lines each with the offset of its end; those that end at or before what the record has are skipped
+ * @param newOffset how far the spool has been read, with lines that were no events
+ * Errors: LEASE_LOST, RECORD_BUSY, DISK_FULL; then nothing was taken in.
  */
-export function ingest(
+export const ingest = (
   db: Db,
   lease: Lease,
-  launch: LaunchRow,
-  events: readonly TrainerEvent[],
-  offset: number,
-): void {
-  holding(db, lease, () => {
-    const run = getRun(db, launch.run);
-    const steps = events.filter((event) => event.event === 'step');
-    if (steps.length > 0) takeSteps(db, run, launch, steps);
-    for (const event of events) takeOther(db, run, launch, event);
-    db.orm
-      .update(schema.launch)
-      .set({ spool_offset: offset })
-      .where(eq(schema.launch.id, launch.id))
-      .run();
-  });
-}
-
-function takeSteps(
-  db: Db,
-  run: RunRow,
-  launch: LaunchRow,
-  steps: readonly EventOf<'step'>[],
-): void {
-  const [first] = steps;
-  const redone = first !== undefined && first.step <= run.step;
-  if (redone)
-    noteOnce(db, launch, 'resumed', {
-      step: first.step - 1,
-      message: `resumed from step ${first.step - 1}: ${run.step - first.step + 1} steps are done again`,
-    });
-  const ids = new Map<string, number>();
-  const idOf = (name: string): number => {
-    const id = ids.get(name) ?? seriesId(db, run.id, name);
-    ids.set(name, id);
-    return id;
-  };
-  for (const event of steps) {
-    for (const name of REPEATABLE) {
-      const value = event[name];
-      if (value === undefined) continue;
-      const before = appendPoint(db, idOf(name), { step: event.step, value });
-      if (before !== undefined)
-        noteOnce(db, launch, 'difference', {
-          step: event.step,
-          code: 'STEP_DIFFERS',
-          message: `step ${event.step}, done again, has ${name} ${value}; it was ${before}`,
-        });
+  launch: { id: number; run: string },
+  lines: readonly SaidLine[],
+  newOffset: number,
+): IngestResult =>
+  leased(db, lease, launch.run, () => {
+    const row = getLaunch(db, launch.id);
+    const fresh = lines.filter(({ end }) => end > row.spool_offset).map(({ event }) => event);
+    const steps = fresh.filter((event): event is EventOf<'step'> => event.event === 'step');
+    const { points, redone } = saveSteps(db, row, steps);
+    let { last_step } = row;
+    for (const event of fresh) {
+      if (event.event === 'step') last_step = event.step;
+      else take(db, row, event, last_step);
     }
-    if (event.ms !== undefined) appendPoint(db, idOf('ms'), { step: event.step, value: event.ms });
-  }
-  const newest = Math.max(run.step, ...steps.map(({ step }) => step));
-  updateRun(db, run.id, { step: newest, last_step_at: Date.now() });
-}
+    const offset = Math.max(row.spool_offset, newOffset);
+    const first_step = row.first_step ?? steps[0]?.step ?? null;
+    if (offset > row.spool_offset) {
+      const reached = { spool_offset: offset, first_step, last_step };
+      db.orm.update(table).set(reached).where(eq(table.id, row.id)).run();
+    }
+    return { taken: fresh.length, points, redone, offset };
+  });
 
-function takeOther(db: Db, run: RunRow, launch: LaunchRow, event: TrainerEvent): void {
-  const at = { run: run.id, epoch: launch.epoch };
+/** @param step the launch's last one before the event */
+function take(db: Db, launch: LaunchRow, event: Said, step: number | null): void {
   switch (event.event) {
     case 'hello':
-      return takeHello(db, run, launch, event);
+      return takeHello(db, launch, event);
     case 'validation':
-      return addEvaluation(db, run.id, event);
+      return takeValidation(db, launch, event);
     case 'checkpoint':
-      return addCheckpoint(db, run.id, event);
+      return takeCheckpoint(db, launch, event);
     case 'sample':
-      return addSample(db, run.id, event);
+      return takeSample(db, launch, event);
     case 'warning':
-    case 'error': {
-      const { code, message, hint } = event;
-      const text = hint === undefined ? message : `${message}. ${hint}`;
-      return appendEvent(db, { ...at, kind: event.event, code, message: text });
-    }
-    default:
+    case 'error':
+      appendEvent(db, {
+        run: launch.run,
+        kind: event.event,
+        epoch: launch.epoch,
+        step,
+        code: event.code,
+        message: event.hint === undefined ? event.message : `${event.message}. ${event.hint}`,
+        data: { launch: launch.id },
+      });
   }
 }
 
-/** The first trainer's kind of machine is the run's; on another one the same bits can't be promised. */
-function takeHello(db: Db, run: RunRow, launch: LaunchRow, hello: EventOf<'hello'>): void {
-  const fingerprint = JSON.stringify(hello.fingerprint);
-  updateRun(db, run.id, {
-    knows: hello.knows.join(','),
-    ...(run.fingerprint === null ? { fingerprint } : {}),
-  });
-  if (run.fingerprint === null || run.fingerprint === fingerprint) return;
-  noteOnce(db, launch, 'warning', {
-    code: 'FINGERPRINT_CHANGED',
-    message: `the run began on ${run.fingerprint} and goes on on ${fingerprint}: its bits are not promised from here on`,
+/** The first hello says what the run is made on; another machine later may not give the same bits. */
+function takeHello(
+  db: Db,
+  { run: id, epoch }: LaunchRow,
+  { fingerprint, knows }: EventOf<'hello'>,
+): void {
+  const run = getRun(db, id);
+  const print = JSON.stringify(Object.fromEntries(Object.entries(fingerprint).sort()));
+  updateRun(db, id, { knows: knows.join(','), fingerprint: print });
+  if (run.fingerprint === null || run.fingerprint === print) return;
+  appendEvent(db, {
+    run: id,
+    kind: 'device',
+    epoch,
+    step: run.step,
+    code: 'DEVICE_DIFFERS',
+    message: `the trainer runs on something else than before: ${changes(run, fingerprint)}`,
+    data: { before: run.fingerprint, now: print },
   });
 }
 
-/** One event of a kind a launch, however many lines give cause for it. */
-function noteOnce(
-  db: Db,
-  launch: LaunchRow,
-  kind: string,
-  note: { message: string; step?: number; code?: string },
-): void {
-  const { event } = schema;
-  const data = JSON.stringify({ launch: launch.id });
-  const known = db.orm
-    .select({ id: event.id })
-    .from(event)
-    .where(and(eq(event.run, launch.run), eq(event.kind, kind), eq(event.data, data)))
-    .get();
-  if (known !== undefined) return;
+function changes(run: RunRow, now: Record<string, unknown>): string {
+  const before = JSON.parse(run.fingerprint ?? '{}') as Record<string, unknown>;
+  return [...new Set([...Object.keys(before), ...Object.keys(now)])]
+    .filter((key) => before[key] !== now[key])
+    .map((key) => `${key} ${String(before[key])} → ${String(now[key])}`)
+    .join(', ');
+}
+
+function takeValidation(db: Db, launch: LaunchRow, event: EventOf<'validation'>): void {
+  const { step, epoch, loss, bins, weights, items = null } = event;
+  const { run } = launch;
+  const { recorded } = saveEvaluation(db, { run, epoch, step, weights, loss, bins, items });
+  if (recorded !== undefined) {
+    noteDifference(db, launch, {
+      code: 'VALIDATION_DIFFERS',
+      what: `validation loss (${weights})`,
+      step,
+      recorded,
+      redone: loss,
+    });
+    return;
+  }
   appendEvent(db, {
-    run: launch.run,
-    kind,
-    epoch: launch.epoch,
-    ...note,
-    data: { launch: launch.id },
+    run,
+    kind: 'validation',
+    epoch,
+    step,
+    message: `validation loss ${loss.toPrecision(4)} (${weights})`,
+  });
+}
+
+function takeCheckpoint(db: Db, launch: LaunchRow, event: EventOf<'checkpoint'>): void {
+  const { step, epoch, path, sha256, bytes, kind } = event;
+  const { run } = launch;
+  const other = saveCheckpoint(db, { run, epoch, step, kind, path, sha256, bytes });
+  if (other !== undefined) {
+    const { before: recorded, now: redone } = other;
+    noteDifference(db, launch, {
+      code: 'WEIGHTS_DIFFER',
+      what: 'checkpoint',
+      step,
+      recorded,
+      redone,
+    });
+  }
+  appendEvent(db, {
+    run,
+    kind: 'checkpoint',
+    epoch,
+    step,
+    message: `${kind} checkpoint at step ${step}`,
+    data: { path },
+  });
+}
+
+function takeSample(db: Db, launch: LaunchRow, event: EventOf<'sample'>): void {
+  const { run } = launch;
+  const { step, epoch, prompt: position, sha256, guidance } = event;
+  const prompt = promptId(run, position);
+  if (!promptsOf(db, run).some(({ id }) => id === prompt)) {
+    appendEvent(db, {
+      run,
+      kind: 'warning',
+      epoch,
+      step,
+      code: 'TRAINER_PROTOCOL',
+      message: `the trainer made a sample of prompt ${position}, which the recipe does not have`,
+    });
+    return;
+  }
+  const { seed, sampler, sampling_steps, width, height, weights, request = null } = event;
+  const from = { prompt, seed, sampler, sampling_steps, guidance, width, height, weights };
+  const { recorded } = saveSample(db, { run, epoch, step, ...from, artifact: sha256, request });
+  if (recorded !== undefined) {
+    noteDifference(db, launch, {
+      code: 'SAMPLE_DIFFERS',
+      what: `sample of prompt ${position}`,
+      step,
+      recorded,
+      redone: sha256,
+    });
+    return;
+  }
+  appendEvent(db, {
+    run,
+    kind: 'sample',
+    epoch,
+    step,
+    message: `sample of prompt ${position} at step ${step}`,
   });
 }

@@ -1,54 +1,78 @@
 /** Trainer processes: how the next worker finds a living one, or the spool of a dead one. */
-import { and, asc, eq, ne } from 'drizzle-orm';
-import { type Db } from './connection.ts';
-import { holding, type Lease } from './leases.ts';
-import * as schema from './schema.ts';
+import { and, asc, desc, eq, isNull, ne } from 'drizzle-orm';
+import { TillerError } from '../recipes/errors.ts';
+import type { Db } from './connection.ts';
+import { leased, type Lease } from './leases.ts';
+import { launch as table, request } from './schema.ts';
 
-export type LaunchRow = typeof schema.launch.$inferSelect;
+export type LaunchRow = typeof table.$inferSelect;
+export type Stage = 'train' | 'evaluate';
 
-export interface NewLaunch {
-  run: string;
-  epoch: number;
-  stage: 'train' | 'evaluate';
-  folder: string;
-}
-
-/** Written before the process starts, so that one whose pid was never written down can be found. */
-export const createLaunch = (db: Db, lease: Lease, launch: NewLaunch): LaunchRow =>
-  holding(db, lease, () =>
+/** Written before the process starts, so that none is ever unknown. */
+export const createLaunch = (
+  db: Db,
+  lease: Lease,
+  launch: { run: string; epoch: number; stage: Stage; folder: string },
+): LaunchRow =>
+  leased(db, lease, launch.run, () =>
     db.orm
-      .insert(schema.launch)
+      .insert(table)
       .values({ ...launch, state: 'starting', started_at: Date.now() })
       .returning()
       .get(),
   );
 
 export function launchStarted(db: Db, lease: Lease, id: number, pid: number, start: string): void {
-  holding(db, lease, () => {
-    db.orm
-      .update(schema.launch)
-      .set({ pid, process_start: start, state: 'running' })
-      .where(eq(schema.launch.id, id))
-      .run();
-  });
+  change(db, lease, id, { pid, process_start: start, state: 'running' });
 }
 
-/** @param outcome what is known of its end, kept as JSON; null when it was never seen alive */
+/** @param outcome how it ended, as far as anyone knows. A launch that has ended stays as it is. */
 export function launchEnded(db: Db, lease: Lease, id: number, outcome: unknown): void {
-  holding(db, lease, () => {
+  leased(db, lease, lease.run, () => {
+    if (getLaunch(db, id).state === 'ended') return;
+    const told = outcome === null || outcome === undefined ? null : JSON.stringify(outcome);
+    change(db, lease, id, { state: 'ended', outcome: told, ended_at: Date.now() });
+    // What it was told and had not done is for the next one.
     db.orm
-      .update(schema.launch)
-      .set({ state: 'ended', outcome: JSON.stringify(outcome), ended_at: Date.now() })
-      .where(eq(schema.launch.id, id))
+      .update(request)
+      .set({ delivered_at: null })
+      .where(and(eq(request.run, lease.run), isNull(request.done_at), isNull(request.refused)))
       .run();
   });
 }
 
-/** Launches of a run that nobody has seen the end of, oldest first. */
+function change(db: Db, lease: Lease, id: number, changes: Partial<LaunchRow>): void {
+  leased(db, lease, getLaunch(db, id).run, () => {
+    db.orm.update(table).set(changes).where(eq(table.id, id)).run();
+  });
+}
+
+/** Errors: INTERNAL when there is none. */
+export function getLaunch(db: Db, id: number): LaunchRow {
+  const row = db.orm.select().from(table).where(eq(table.id, id)).get();
+  if (row === undefined) throw new TillerError('INTERNAL', `There is no launch ${id}`);
+  return row;
+}
+
+/** Those that have not ended, oldest first. */
 export const openLaunches = (db: Db, run: string): LaunchRow[] =>
   db.orm
     .select()
-    .from(schema.launch)
-    .where(and(eq(schema.launch.run, run), ne(schema.launch.state, 'ended')))
-    .orderBy(asc(schema.launch.id))
+    .from(table)
+    .where(and(eq(table.run, run), ne(table.state, 'ended')))
+    .orderBy(asc(table.id))
     .all();
+
+export const latestLaunch = (
+  db: Db,
+  run: string,
+  epoch: number,
+  stage: Stage,
+): LaunchRow | undefined =>
+  db.orm
+    .select()
+    .from(table)
+    .where(and(eq(table.run, run), eq(table.epoch, epoch), eq(table.stage, stage)))
+    .orderBy(desc(table.id))
+    .limit(1)
+    .get();

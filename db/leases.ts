@@ -1,39 +1,51 @@
-/** Who may write for a run. Each attempt takes a higher lease; whoever holds an older one is refused. */
-import { eq } from 'drizzle-orm';
+/**
+ * Who may write for a run. Each attempt takes the run's lease, a counter that it raises; whatever an
+ * attempt writes, it writes in a transaction that has checked that no newer attempt took it since.
+ */
 import { TillerError } from '../recipes/errors.ts';
-import { immediate, type Db } from './connection.ts';
-import * as schema from './schema.ts';
+import { immediate, prepared, type Db } from './connection.ts';
 
 export interface Lease {
-  readonly run: string;
-  readonly lease: number;
-  readonly owner: string;
+  run: string;
+  lease: number;
+  /** `pid:process start` */
+  owner: string;
 }
 
 export const takeLease = (db: Db, run: string, owner: string): Lease =>
   immediate(db, () => {
-    const before = db.orm.select().from(schema.lease).where(eq(schema.lease.run, run)).get();
-    const fields = { lease: (before?.lease ?? 0) + 1, owner, taken_at: Date.now() };
-    db.orm
-      .insert(schema.lease)
-      .values({ run, ...fields })
-      .onConflictDoUpdate({ target: schema.lease.run, set: fields })
-      .run();
-    return { run, lease: fields.lease, owner };
+    const row = prepared<[string, string, number], { lease: number }>(
+      db,
+      `INSERT INTO lease (run, lease, owner, taken_at) VALUES (?, 1, ?, ?)
+       ON CONFLICT (run) DO UPDATE SET lease = lease + 1, owner = excluded.owner, taken_at = excluded.taken_at
+       RETURNING lease`,
+    ).get(run, owner, Date.now());
+    if (row === undefined) throw new TillerError('INTERNAL', `No lease was given for run ${run}`);
+    return { run, lease: row.lease, owner };
   });
 
-/** Runs `write` only while the lease is the newest. Errors: LEASE_LOST. */
-export const holding = <Result>(db: Db, lease: Lease, write: () => Result): Result =>
+/** Call it inside the transaction that writes. Errors: LEASE_LOST. */
+export function checkLease(db: Db, { run, lease }: Lease): void {
+  const row = prepared<[string], { lease: number; owner: string }>(
+    db,
+    'SELECT lease, owner FROM lease WHERE run = ?',
+  ).get(run);
+  if (row?.lease === lease) return;
+  throw new TillerError(
+    'LEASE_LOST',
+    `A newer attempt writes for run ${run} (lease ${row?.lease ?? 'none'}, not ${lease})`,
+    {
+      hint: 'Nothing is lost: the newer attempt goes on with the same trainer.',
+    },
+  );
+}
+
+/** A transaction that an older lease can't enter, for a run and not for another one. */
+export const leased = <Result>(db: Db, lease: Lease, run: string, fn: () => Result): Result =>
   immediate(db, () => {
-    const now = db.orm.select().from(schema.lease).where(eq(schema.lease.run, lease.run)).get();
-    if (now?.lease !== lease.lease) {
-      throw new TillerError(
-        'LEASE_LOST',
-        `Lease ${lease.lease} of run ${lease.run} is over: ${now?.lease} is in force`,
-        {
-          hint: 'A newer attempt writes for this run; nothing is to be done.',
-        },
-      );
+    if (lease.run !== run) {
+      throw new TillerError('INTERNAL', `A lease of run ${lease.run} was used for run ${run}`);
     }
-    return write();
+    checkLease(db, lease);
+    return fn();
   });

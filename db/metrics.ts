@@ -1,94 +1,171 @@
-/** Curves: points as they come, exactly once a step; NaN and infinities are kept as they are. */
-import type { Statement } from 'better-sqlite3';
-import type { Db } from './connection.ts';
+/**
+ * Curves: new points go into hot rows; when there are enough of them they are sealed into chunks. A
+ * curve reads the same wherever its points lie. Steps are recorded once: a step that is done again
+ * is compared with what is here and never replaces it.
+ */
+import {
+  appendChunks,
+  CHUNK,
+  joinColumns,
+  noPoints,
+  sliceColumns,
+  takeChunksFrom,
+  type Columns,
+  type Series,
+} from './chunks.ts';
+import { immediate, prepared, type Db } from './connection.ts';
+import { encodeFigure } from './figures.ts';
+import { columnsOf, findSeries, getSeries, hotPoints, mergeColumns } from './series.ts';
+
+export { readSeries, type SeriesView } from './buckets.ts';
+export type { Bucket } from './grid.ts';
+export type { Columns } from './chunks.ts';
 
 export interface Point {
   step: number;
   value: number;
 }
 
-/** What STRICT SQLite can hold: a REAL, or the 8 bytes of what is no REAL there. */
-export const encodeValue = (value: number): number | Buffer => {
-  if (Number.isFinite(value)) return value;
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return bytes;
-};
+/** So many hot points stay, for a chunk to be sealed when they become a chunk more. */
+const HOT = CHUNK;
 
-export const decodeValue = (stored: number | Buffer): number =>
-  typeof stored === 'number' ? stored : stored.readDoubleLE(0);
-
-interface Statements {
-  findSeries: Statement<[string, string], { id: number }>;
-  addSeries: Statement<[string, string], { id: number }>;
-  add: Statement<[number, number, number | Buffer]>;
-  at: Statement<[number, number], { value: number | Buffer }>;
-  between: Statement<[number, number, number], { step: number; value: number | Buffer }>;
+export interface Appended {
+  /** points that were new */
+  added: number;
+  /** points that were there */
+  redone: number;
+  /** the first of those that had another value; NaN is NaN, and -0 is not 0 */
+  difference: { step: number; recorded: number; redone: number } | undefined;
 }
 
-const prepared = new WeakMap<Db, Statements>();
+/** Adds points to curves of a run, in any order. For a trainer's own there is `ingest`, with its lease. */
+export function appendPoints(
+  db: Db,
+  run: string,
+  points: readonly { name: string; step: number; value: number }[],
+): void {
+  const byName = Map.groupBy(points, ({ name }) => name);
+  immediate(db, () => {
+    for (const [name, some] of byName) {
+      const unique = new Map<number, number>();
+      for (const { step, value } of some) if (!unique.has(step)) unique.set(step, value);
+      const steps = Float64Array.from(unique.keys()).sort();
+      const values = steps.map((step) => unique.get(step)!);
+      appendColumns(db, run, name, { steps, values });
+    }
+  });
+}
 
-function statements(db: Db): Statements {
-  const known = prepared.get(db);
+/** Adds points in ascending order of their steps. Call it inside a transaction. */
+export function appendColumns(db: Db, run: string, name: string, points: Columns): Appended {
+  const series = seriesFor(db, run, name);
+  const after = series.last_step ?? -Infinity;
+  let old = points.steps.findIndex((step) => step > after);
+  if (old < 0) old = points.steps.length;
+  const result = compareWithRecord(db, series, sliceColumns(points, 0, old));
+  const fresh = sliceColumns(points, old, points.steps.length);
+  result.added += fresh.steps.length;
+  if (series.hot + fresh.steps.length >= HOT + CHUNK) {
+    sealWith(db, series, fresh);
+  } else {
+    insertHot(db, series, fresh);
+  }
+  series.last_step = fresh.steps.at(-1) ?? series.last_step;
+  if (result.added > 0) saveSeries(db, series);
+  return result;
+}
+
+/** Steps that are below the newest: mostly redone ones, else those that were left out before. */
+function compareWithRecord(db: Db, series: Series, points: Columns): Appended {
+  const result: Appended = { added: 0, redone: 0, difference: undefined };
+  const { steps, values } = points;
+  if (steps.length === 0) return result;
+  const recorded = columnsOf(db, series, steps[0]!, steps.at(-1)!);
+  let at = 0;
+  for (const [index, step] of steps.entries()) {
+    while (at < recorded.steps.length && recorded.steps[at]! < step) at += 1;
+    if (recorded.steps[at] !== step) {
+      insertHot(db, series, sliceColumns(points, index, index + 1));
+      result.added += 1;
+      continue;
+    }
+    result.redone += 1;
+    const before = recorded.values[at]!;
+    if (result.difference === undefined && !Object.is(before, values[index])) {
+      result.difference = { step, recorded: before, redone: values[index]! };
+    }
+  }
+  return result;
+}
+
+function insertHot(db: Db, series: Series, { steps, values }: Columns): void {
+  const insert = prepared(db, 'INSERT INTO metric_point (series, step, value) VALUES (?, ?, ?)');
+  for (let index = 0; index < steps.length; index++) {
+    insert.run(series.id, steps[index]!, encodeFigure(values[index]!));
+  }
+  series.hot += steps.length;
+}
+
+/** Seals all hot points that fill whole chunks. */
+export function sealSeries(db: Db, id: number): void {
+  immediate(db, () => {
+    const series = getSeries(db, id);
+    if (series === undefined || series.hot < CHUNK) return;
+    sealWith(db, series, noPoints);
+    saveSeries(db, series);
+  });
+}
+
+/** Seals the hot points and those behind them; what fills no chunk becomes hot. Changes `series`. */
+function sealWith(db: Db, series: Series, behind: Columns): void {
+  let hot = hotPoints(db, series.id, 0, Number.MAX_SAFE_INTEGER);
+  prepared(db, 'DELETE FROM metric_point WHERE series = ?').run(series.id);
+  series.hot = 0;
+  const lowest = hot.steps[0];
+  if (lowest !== undefined && lowest <= (series.sealed_step ?? -Infinity)) {
+    // A step that came late belongs among the sealed ones: those are made anew from there on.
+    hot = mergeColumns(takeChunksFrom(db, series, lowest), hot);
+  }
+  const points = joinColumns([hot, behind]);
+  appendChunks(db, series, points);
+  const left = points.steps.length % CHUNK;
+  insertHot(db, series, sliceColumns(points, points.steps.length - left, points.steps.length));
+}
+
+function seriesFor(db: Db, run: string, name: string): Series {
+  const known = findSeries(db, run, name);
   if (known !== undefined) return known;
-  const made: Statements = {
-    findSeries: db.raw.prepare('SELECT id FROM series WHERE run = ? AND name = ?'),
-    addSeries: db.raw.prepare('INSERT INTO series (run, name) VALUES (?, ?) RETURNING id'),
-    add: db.raw.prepare(
-      'INSERT OR IGNORE INTO metric_point (series, step, value) VALUES (?, ?, ?)',
-    ),
-    at: db.raw.prepare('SELECT value FROM metric_point WHERE series = ? AND step = ?'),
-    between: db.raw.prepare(
-      'SELECT step, value FROM metric_point WHERE series = ? AND step BETWEEN ? AND ? ORDER BY step',
-    ),
-  };
-  prepared.set(db, made);
-  return made;
+  const { lastInsertRowid } = prepared(db, 'INSERT INTO series (run, name) VALUES (?, ?)').run(
+    run,
+    name,
+  );
+  return { id: Number(lastInsertRowid), last_step: null, sealed_step: null, sealed: 0, hot: 0 };
 }
 
-export function seriesId(db: Db, run: string, name: string): number {
-  const { findSeries, addSeries } = statements(db);
-  const found = findSeries.get(run, name) ?? addSeries.get(run, name);
-  if (found === undefined)
-    throw new Error(`series ${name} of run ${run} was neither found nor made`);
-  return found.id;
+function saveSeries(db: Db, { id, last_step, sealed_step, sealed, hot }: Series): void {
+  prepared(
+    db,
+    'UPDATE series SET last_step = ?, sealed_step = ?, sealed = ?, hot = ? WHERE id = ?',
+  ).run(last_step, sealed_step, sealed, hot, id);
 }
 
-/** @returns the value in the record, where it is another one than that of the point; the record keeps its own */
-export function appendPoint(db: Db, series: number, { step, value }: Point): number | undefined {
-  const { add, at } = statements(db);
-  if (add.run(series, step, encodeValue(value)).changes === 1) return undefined;
-  const stored = at.get(series, step);
-  const before = stored === undefined ? value : decodeValue(stored.value);
-  return Object.is(before, value) ? undefined : before;
-}
-
-/** All points of a curve, both ends included. */
-export function readPoints(
+/** Every point from step `from` to step `to`, both included, as two arrays. */
+export function readColumns(
   db: Db,
   run: string,
   name: string,
   from = 0,
   to = Number.MAX_SAFE_INTEGER,
-): Point[] {
-  const rows = statements(db).between.all(seriesId(db, run, name), from, to);
-  return rows.map(({ step, value }) => ({ step, value: decodeValue(value) }));
+): Columns {
+  // One moment for all it reads, also while another process seals.
+  return db.raw.transaction(() => {
+    const series = findSeries(db, run, name);
+    return series === undefined ? noPoints : columnsOf(db, series, from, to);
+  })();
 }
 
-/** Mean and deviation of the finite values of the steps behind `after` up to `last`. */
-export function summarise(
-  db: Db,
-  run: string,
-  name: string,
-  after: number,
-  last: number,
-): { mean: number | null; deviation: number | null; count: number } {
-  const values = readPoints(db, run, name, after + 1, last)
-    .map(({ value }) => value)
-    .filter(Number.isFinite);
-  const count = values.length;
-  if (count === 0) return { mean: null, deviation: null, count };
-  const mean = values.reduce((sum, value) => sum + value, 0) / count;
-  const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, deviation: count > 1 ? Math.sqrt(square / (count - 1)) : 0, count };
+/** The same, a point an object. */
+export function readPoints(db: Db, run: string, name: string, from?: number, to?: number): Point[] {
+  const { steps, values } = readColumns(db, run, name, from, to);
+  return Array.from(steps, (step, index) => ({ step, value: values[index]! }));
 }

@@ -1,94 +1,121 @@
-/** What people asked of runs: requested → acknowledged → delivered → done, or refused. */
-import { and, asc, eq, isNotNull, isNull } from 'drizzle-orm';
+/** What people asked of a run: requested → acknowledged → delivered → done, or refused. */
+import { and, asc, eq, isNotNull, isNull, sql } from 'drizzle-orm';
 import { TillerError } from '../recipes/errors.ts';
-import type { Db } from './connection.ts';
+import { immediate, type Db } from './connection.ts';
 import { appendEvent } from './events.ts';
-import { newId } from './runs.ts';
-import * as schema from './schema.ts';
+import { newId } from './ids.ts';
+import { request as table } from './schema.ts';
 
-export type RequestRow = typeof schema.request.$inferSelect;
-const { request } = schema;
+export type RequestRow = typeof table.$inferSelect;
 
-export function createRequest(
-  db: Db,
-  asked: { run: string; verb: string; arguments: object },
-): RequestRow {
-  const row = db.orm
-    .insert(request)
-    .values({
-      id: newId(),
-      run: asked.run,
-      verb: asked.verb,
-      arguments: JSON.stringify(asked.arguments),
-      requested_at: Date.now(),
-    })
-    .returning()
-    .get();
-  note(db, row, 'requested');
-  return row;
+export interface NewRequest {
+  run: string;
+  verb: string;
+  arguments?: Record<string, unknown>;
 }
 
+export const createRequest = (
+  db: Db,
+  { run, verb, arguments: given = {} }: NewRequest,
+): RequestRow =>
+  immediate(db, () => {
+    const row = db.orm
+      .insert(table)
+      .values({
+        id: newId(),
+        run,
+        verb,
+        arguments: JSON.stringify(given),
+        requested_at: Date.now(),
+      })
+      .returning()
+      .get();
+    tell(db, row, 'asked for');
+    return row;
+  });
+
+/** Errors: INTERNAL when there is none. */
 export function getRequest(db: Db, id: string): RequestRow {
-  const row = db.orm.select().from(request).where(eq(request.id, id)).get();
+  const row = db.orm.select().from(table).where(eq(table.id, id)).get();
   if (row === undefined) throw new TillerError('INTERNAL', `There is no request ${id}`);
   return row;
 }
 
-export const acknowledgeRequest = (db: Db, id: string): void =>
-  move(db, id, 'acknowledged', { acknowledged_at: Date.now() });
-export const deliverRequest = (db: Db, id: string): void =>
-  move(db, id, 'delivered', { delivered_at: Date.now() });
-export const finishRequest = (db: Db, id: string): void =>
-  move(db, id, 'done', { done_at: Date.now() });
-export const refuseRequest = (db: Db, id: string, why: string): void =>
-  move(db, id, `refused: ${why}`, { refused: why });
+/** The workflow took it. */
+export function acknowledgeRequest(db: Db, id: string): void {
+  move(db, id, { acknowledged_at: Date.now() }, 'taken');
+}
+
+/** The trainer was told. */
+export function deliverRequest(db: Db, id: string): void {
+  move(db, id, { delivered_at: Date.now() }, 'the trainer was told');
+}
+
+export function finishRequest(db: Db, id: string): void {
+  move(db, id, { done_at: Date.now() }, 'done');
+}
+
+export function refuseRequest(db: Db, id: string, why: string): void {
+  move(db, id, { refused: why }, `refused: ${why}`);
+}
+
+/** Once done or refused it stays so. */
+function move(db: Db, id: string, changes: Partial<RequestRow>, what: string): void {
+  immediate(db, () => {
+    const row = getRequest(db, id);
+    if (row.done_at !== null || row.refused !== null) return;
+    db.orm.update(table).set(changes).where(eq(table.id, id)).run();
+    tell(db, row, what);
+  });
+}
+
+function tell(db: Db, { run, verb, id, arguments: given }: RequestRow, what: string): void {
+  const { after } = JSON.parse(given) as { after?: string };
+  const when = after === undefined ? '' : ` after the ${after}`;
+  appendEvent(db, {
+    run,
+    kind: 'request',
+    message: `${verb}${when}: ${what}`,
+    data: { request: id },
+  });
+}
+
+const isOpen = (run: string) =>
+  and(eq(table.run, run), isNull(table.done_at), isNull(table.refused));
+
+const inOrder = [asc(table.requested_at), sql`rowid`] as const;
 
 /** Neither done nor refused, oldest first. */
 export const openRequests = (db: Db, run: string): RequestRow[] =>
   db.orm
     .select()
-    .from(request)
-    .where(and(eq(request.run, run), isNull(request.done_at), isNull(request.refused)))
-    .orderBy(asc(request.requested_at))
+    .from(table)
+    .where(isOpen(run))
+    .orderBy(...inOrder)
     .all();
 
-/** Taken by the workflow and not yet brought to a trainer. */
+/** Those that the workflow took and that the trainer has not heard of. */
 export const pendingDeliveries = (db: Db, run: string): RequestRow[] =>
   db.orm
     .select()
-    .from(request)
-    .where(
-      and(
-        eq(request.run, run),
-        isNotNull(request.acknowledged_at),
-        isNull(request.delivered_at),
-        isNull(request.done_at),
-        isNull(request.refused),
-      ),
-    )
-    .orderBy(asc(request.requested_at))
+    .from(table)
+    .where(and(isOpen(run), isNotNull(table.acknowledged_at), isNull(table.delivered_at)))
+    .orderBy(...inOrder)
     .all();
 
-/** Whether someone wants the trainer to stop now, as far as it was told. */
+/** Whether the trainer is to stop in the midst of an epoch. */
 export const stopAsked = (db: Db, run: string): boolean =>
   openRequests(db, run).some(
-    ({ verb, delivered_at: delivered }) =>
-      (verb === 'pause' || verb === 'stop') && delivered !== null,
+    ({ verb, acknowledged_at: taken, arguments: given }) =>
+      (verb === 'pause' || verb === 'stop') &&
+      taken !== null &&
+      (JSON.parse(given) as { after?: string }).after !== 'epoch',
   );
 
 export const listRequests = (db: Db, run: string): RequestRow[] =>
   db.orm
     .select()
-    .from(request)
-    .where(eq(request.run, run))
-    .orderBy(asc(request.requested_at))
+    .from(table)
+    .where(eq(table.run, run))
+    .orderBy(...inOrder)
     .all();
-
-function move(db: Db, id: string, what: string, fields: Partial<RequestRow>): void {
-  db.orm.update(request).set(fields).where(eq(request.id, id)).run();
-  note(db, getRequest(db, id), what);
-}
-
-function note(db: Db, { id, run, verb }: RequestRow, what: string): void {
-  appendEvent(db, { run, kind: 'request', message: `${verb} ${what}`, data: { request: id } });
-}

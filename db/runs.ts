@@ -1,15 +1,16 @@
-/** Runs and their states. */
-import { randomBytes } from 'node:crypto';
-import { desc, eq, or } from 'drizzle-orm';
+/** Runs: made once, found by name or id, moved from state to state. */
+import { asc, desc, eq } from 'drizzle-orm';
 import { TillerError } from '../recipes/errors.ts';
 import { nearest } from '../recipes/nearest.ts';
 import type { Recipe } from '../recipes/schema.ts';
-import { immediate, type Db } from './connection.ts';
+import { immediate, prepared, type Db } from './connection.ts';
 import { appendEvent } from './events.ts';
-import * as schema from './schema.ts';
+import { newId } from './ids.ts';
+import { checkLease, type Lease } from './leases.ts';
+import { promptId } from './samples.ts';
+import { prompt as promptTable, run as table } from './schema.ts';
 
-export type RunRow = typeof schema.run.$inferSelect;
-
+export type RunRow = typeof table.$inferSelect;
 export type RunState =
   | 'queued'
   | 'preparing'
@@ -25,135 +26,134 @@ export type RunState =
   | 'stopped'
   | 'failed';
 
-export const isEnded = (state: string): boolean =>
-  state === 'done' || state === 'stopped' || state === 'failed';
+export const TERMINAL_STATES: readonly string[] = ['done', 'stopped', 'failed'];
+export const isEnded = (state: string): boolean => TERMINAL_STATES.includes(state);
 
-/** An opaque name of 10 characters without vowels or look-alikes, safe in addresses and file names. */
-export function newId(): string {
-  const letters = 'bcdfghjkmnpqrstvwxz23456789';
-  let id = '';
-  // 243 = 9 · 27: bytes above it would favour some letters.
-  while (id.length < 10)
-    for (const byte of randomBytes(16)) if (byte < 243 && id.length < 10) id += letters[byte % 27];
-  return id;
-}
+/** States in which a run has begun to cost time. */
+const WORKING: readonly string[] = ['preparing', 'training', 'evaluating', 'exporting'];
+const LONGEST_NAME = 64;
 
 export interface NewRun {
   name: string;
   recipe: Recipe;
   recipeHash: string;
-  trainer: string;
   device: string;
   threads: number;
   priority: number;
   epochs: number;
-  parentRun?: string;
-  parentEpoch?: number;
+  trainer: string;
+  parentRun?: string | null;
+  parentEpoch?: number | null;
 }
 
-/** A taken name gets a number: emoji, emoji-2, emoji-3 … */
-export const createRun = (db: Db, run: NewRun): RunRow =>
-  immediate(db, () => {
-    const now = Date.now();
+/** A name that is taken gets a number: name-2, name-3 … */
+export function createRun(db: Db, wanted: NewRun): RunRow {
+  return immediate(db, () => {
     const id = newId();
+    const at = Date.now();
+    const name = freeName(db, wanted.name);
     db.orm
-      .insert(schema.run)
+      .insert(table)
       .values({
         id,
-        name: freeName(db, run.name),
-        created_at: now,
-        recipe: JSON.stringify(run.recipe),
-        recipe_hash: run.recipeHash,
-        trainer: run.trainer,
-        device: run.device,
-        threads: run.threads,
-        priority: run.priority,
+        name,
+        created_at: at,
+        recipe: JSON.stringify(wanted.recipe),
+        recipe_hash: wanted.recipeHash,
+        trainer: wanted.trainer,
+        device: wanted.device,
+        threads: wanted.threads,
+        priority: wanted.priority,
         state: 'queued',
-        state_at: now,
-        epochs: run.epochs,
-        parent_run: run.parentRun ?? null,
-        parent_epoch: run.parentEpoch ?? null,
+        state_at: at,
+        epochs: wanted.epochs,
+        parent_run: wanted.parentRun ?? null,
+        parent_epoch: wanted.parentEpoch ?? null,
       })
       .run();
-    run.recipe.samples.prompts.forEach(({ text, negative }, position) => {
-      db.orm
-        .insert(schema.prompt)
-        .values({ id: `${id}-${position}`, run: id, position, text, negative })
-        .run();
-    });
-    appendEvent(db, { run: id, kind: 'state', message: 'queued' });
+    for (const [position, { text, negative }] of wanted.recipe.samples.prompts.entries()) {
+      const prompt = { id: promptId(id, position), run: id, position, text, negative };
+      db.orm.insert(promptTable).values(prompt).run();
+    }
+    appendEvent(db, { run: id, kind: 'state', message: 'queued', data: { state: 'queued' } });
     return getRun(db, id);
   });
+}
 
 function freeName(db: Db, wanted: string): string {
-  const taken = new Set(
-    db.orm
-      .select({ name: schema.run.name })
-      .from(schema.run)
-      .all()
-      .map(({ name }) => name),
-  );
-  if (!taken.has(wanted)) return wanted;
-  for (let number = 2; ; number += 1)
-    if (!taken.has(`${wanted}-${number}`)) return `${wanted}-${number}`;
+  const taken = prepared<[string], unknown>(db, 'SELECT 1 FROM run WHERE name = ?');
+  let name = wanted;
+  for (let number = 2; taken.get(name) !== undefined; number++) {
+    const suffix = `-${number}`;
+    name = wanted.slice(0, LONGEST_NAME - suffix.length) + suffix;
+  }
+  return name;
 }
 
+/** Errors: RUN_NOT_FOUND. */
 export function getRun(db: Db, id: string): RunRow {
-  const row = db.orm.select().from(schema.run).where(eq(schema.run.id, id)).get();
-  if (row === undefined) throw new TillerError('RUN_NOT_FOUND', `There is no run ${id}`);
-  return row;
+  const row = prepared<[string], RunRow>(db, 'SELECT * FROM run WHERE id = ?').get(id);
+  if (row !== undefined) return row;
+  throw new TillerError('RUN_NOT_FOUND', `No run has the id ${id}`, { hint: 'See `tiller runs`.' });
 }
 
-/** By name or id. Errors: RUN_NOT_FOUND with the nearest name. */
+/** By name, else by id. Errors: RUN_NOT_FOUND, with the nearest name. */
 export function findRun(db: Db, nameOrId: string): RunRow {
-  const { run } = schema;
-  const row = db.orm
-    .select()
-    .from(run)
-    .where(or(eq(run.name, nameOrId), eq(run.id, nameOrId)))
-    .get();
-  if (row !== undefined) return row;
-  const names = listRuns(db).map(({ name }) => name);
-  const close = nearest(nameOrId, names);
-  throw new TillerError('RUN_NOT_FOUND', `There is no run ${nameOrId}`, {
-    hint: close === undefined ? 'See `tiller runs`.' : `Did you mean ${close}?`,
+  const byName = db.orm.select().from(table).where(eq(table.name, nameOrId)).get();
+  const found = byName ?? db.orm.select().from(table).where(eq(table.id, nameOrId)).get();
+  if (found !== undefined) return found;
+  const names = db.orm.select({ name: table.name }).from(table).orderBy(asc(table.name)).all();
+  const near = nearest(
+    nameOrId,
+    names.map(({ name }) => name),
+  );
+  throw new TillerError('RUN_NOT_FOUND', `No run is called ${nameOrId}`, {
+    hint: near === undefined ? 'See `tiller runs`.' : `Did you mean ${near}? See \`tiller runs\`.`,
   });
 }
 
+/** Newest first. */
 export const listRuns = (db: Db): RunRow[] =>
-  db.orm.select().from(schema.run).orderBy(desc(schema.run.created_at)).all();
+  db.orm.select().from(table).orderBy(desc(table.created_at), desc(table.id)).all();
 
-export const recipeOf = ({ recipe }: Pick<RunRow, 'recipe'>): Recipe =>
-  JSON.parse(recipe) as Recipe;
+export const recipeOf = (run: Pick<RunRow, 'recipe'>): Recipe => JSON.parse(run.recipe) as Recipe;
 
+/** Says it in the feed too; saying the same again changes nothing. With a lease, an older one is refused. */
 export function setRunState(
   db: Db,
   id: string,
   state: RunState,
-  { reason, code }: { reason?: string; code?: string } = {},
+  { reason, code, lease }: { reason?: string; code?: string; lease?: Lease } = {},
 ): void {
   immediate(db, () => {
+    if (lease !== undefined) checkLease(db, lease);
     const before = getRun(db, id);
-    if (before.state === state && before.state_reason === (reason ?? null)) return;
-    const now = Date.now();
+    const same =
+      before.state === state &&
+      before.state_reason === (reason ?? null) &&
+      before.state_code === (code ?? null);
+    if (same) return;
+    const at = Date.now();
     updateRun(db, id, {
       state,
+      state_at: at,
       state_reason: reason ?? null,
       state_code: code ?? null,
-      state_at: now,
-      ...(before.started_at === null && (state === 'training' || state === 'evaluating')
-        ? { started_at: now }
-        : {}),
+      started_at: before.started_at ?? (WORKING.includes(state) ? at : null),
+      ended_at: isEnded(state) ? at : null,
     });
     appendEvent(db, {
       run: id,
       kind: 'state',
+      code,
+      epoch: before.epoch,
+      step: before.step,
       message: reason === undefined ? state : `${state}: ${reason}`,
-      code: code ?? null,
+      data: { state, from: before.state },
     });
   });
 }
 
-export function updateRun(db: Db, id: string, fields: Partial<Omit<RunRow, 'id'>>): void {
-  db.orm.update(schema.run).set(fields).where(eq(schema.run.id, id)).run();
+export function updateRun(db: Db, id: string, changes: Partial<Omit<RunRow, 'id'>>): void {
+  db.orm.update(table).set(changes).where(eq(table.id, id)).run();
 }

@@ -1,95 +1,113 @@
-/** Samples, each with all that it was made from, and the files by content that hold them. */
+/** Pictures and texts that a model made, each under all that it was made from. */
 import { and, asc, eq } from 'drizzle-orm';
-import type { EventOf } from '../native/protocol.ts';
-import { epochCheckpoint } from './checkpoints.ts';
-import type { Db } from './connection.ts';
-import { appendEvent } from './events.ts';
-import { newId } from './runs.ts';
-import * as schema from './schema.ts';
+import { prepared, type Db } from './connection.ts';
+import { newId } from './ids.ts';
+import { artifact, prompt, sample } from './schema.ts';
 
-export type SampleRow = typeof schema.sample.$inferSelect;
+export type SampleRow = typeof sample.$inferSelect;
+export type PromptRow = typeof prompt.$inferSelect;
+export interface SampleWithPrompt extends SampleRow {
+  text: string;
+  negative: string;
+  position: number;
+}
 
 export interface NewArtifact {
   sha256: string;
   mediaType: string;
   bytes: number;
-  width?: number;
-  height?: number;
+  width?: number | null;
+  height?: number | null;
 }
 
-/** The file must be in its place already: the record never names one that isn't there. */
+/** Notes a file that lies under its content's name already. The same file twice is one. */
 export function registerArtifact(
   db: Db,
-  { sha256, mediaType, bytes, width, height }: NewArtifact,
+  { sha256, mediaType, bytes, width = null, height = null }: NewArtifact,
 ): void {
   db.orm
-    .insert(schema.artifact)
-    .values({
-      sha256,
-      media_type: mediaType,
-      bytes,
-      width: width ?? null,
-      height: height ?? null,
-      created_at: Date.now(),
-    })
+    .insert(artifact)
+    .values({ sha256, media_type: mediaType, bytes, width, height, created_at: Date.now() })
     .onConflictDoNothing()
     .run();
 }
 
-export function addSample(db: Db, run: string, event: EventOf<'sample'>): void {
-  const { epoch, step, prompt, sha256, request } = event;
-  const made = request === undefined ? epochCheckpoint(db, run, epoch) : undefined;
-  const { changes } = db.orm
-    .insert(schema.sample)
-    .values({
-      id: newId(),
-      run,
-      epoch,
-      step,
-      prompt: `${run}-${prompt}`,
-      seed: event.seed,
-      sampler: event.sampler,
-      sampling_steps: event.sampling_steps,
-      guidance: event.guidance,
-      width: event.width,
-      height: event.height,
-      weights: event.weights,
-      checkpoint: made?.weights_sha256 ?? null,
-      artifact: sha256,
-      request: request ?? null,
-      created_at: Date.now(),
-    })
-    .onConflictDoNothing()
-    .run();
-  if (changes > 0)
-    appendEvent(db, {
-      run,
-      kind: 'sample',
-      epoch,
-      step,
-      message: `sample of prompt ${prompt + 1}`,
-    });
-}
+/** Whether anything was sampled for a request. */
+export const hasSamples = (db: Db, request: string): boolean =>
+  prepared<[string], unknown>(db, 'SELECT 1 FROM sample WHERE request = ? LIMIT 1').get(request) !==
+  undefined;
 
+/** All samples of a run, by epoch and step. */
 export const listSamples = (db: Db, run: string): SampleRow[] =>
   db.orm
     .select()
-    .from(schema.sample)
-    .where(eq(schema.sample.run, run))
-    .orderBy(asc(schema.sample.epoch), asc(schema.sample.step), asc(schema.sample.prompt))
+    .from(sample)
+    .where(eq(sample.run, run))
+    .orderBy(asc(sample.epoch), asc(sample.step), asc(sample.prompt))
     .all();
 
-export const samplesOfEpoch = (db: Db, run: string, epoch: number): SampleRow[] =>
+/** Of an epoch's evaluation, in the recipe's order; what was made on request is left out. */
+export const samplesOf = (db: Db, run: string, epoch: number): SampleWithPrompt[] =>
+  prepared<[string, number], SampleWithPrompt>(
+    db,
+    `SELECT s.*, p.text, p.negative, p.position FROM sample s JOIN prompt p ON p.id = s.prompt
+     WHERE s.run = ? AND s.epoch = ? AND s.request IS NULL
+     ORDER BY p.position, s.seed, s.width, s.height, s.weights, s.rowid`,
+  ).all(run, epoch);
+
+/** The id of a recipe's prompt, by its place there: the recipe of a run never changes. */
+export const promptId = (run: string, position: number): string => `${run}-${position}`;
+
+export const promptsOf = (db: Db, run: string): PromptRow[] =>
+  db.orm.select().from(prompt).where(eq(prompt.run, run)).orderBy(asc(prompt.position)).all();
+
+export type MadeSample = Omit<SampleRow, 'id' | 'checkpoint' | 'created_at'>;
+
+/**
+ * Inside ingest's transaction. One that is recorded is compared with, never replaced.
+ * @returns the recorded file's hash, if it was another
+ */
+export function saveSample(db: Db, made: MadeSample): { recorded?: string } {
+  const known = recordedSample(db, made);
+  if (known !== undefined) {
+    // Made on request before, and now by the evaluation: it belongs to the epoch.
+    if (made.request === null && known.request !== null) {
+      db.orm.update(sample).set({ request: null }).where(eq(sample.id, known.id)).run();
+    }
+    return known.artifact === made.artifact ? {} : { recorded: known.artifact };
+  }
+  const checkpoint = weightsAt(db, made.run, made.step);
+  const row = { ...made, id: newId(16), checkpoint, created_at: Date.now() };
+  db.orm.insert(sample).values(row).run();
+  return {};
+}
+
+/** The weights of a checkpoint at the sample's step, where there is one. */
+const weightsAt = (db: Db, run: string, step: number): string | null =>
+  prepared<[string, number], { weights: string }>(
+    db,
+    `SELECT weights_sha256 AS weights FROM checkpoint
+     WHERE run = ? AND step = ? AND weights_sha256 IS NOT NULL ORDER BY kind LIMIT 1`,
+  ).get(run, step)?.weights ?? null;
+
+/** The same sample by all that it was made from. */
+const recordedSample = (db: Db, made: MadeSample): SampleRow | undefined =>
   db.orm
     .select()
-    .from(schema.sample)
-    .where(and(eq(schema.sample.run, run), eq(schema.sample.epoch, epoch)))
-    .all();
-
-/** Whether a request has led to a sample yet. */
-export const hasSamples = (db: Db, request: string): boolean =>
-  db.orm
-    .select({ id: schema.sample.id })
-    .from(schema.sample)
-    .where(eq(schema.sample.request, request))
-    .get() !== undefined;
+    .from(sample)
+    .where(
+      and(
+        eq(sample.run, made.run),
+        eq(sample.epoch, made.epoch),
+        eq(sample.step, made.step),
+        eq(sample.prompt, made.prompt),
+        eq(sample.seed, made.seed),
+        eq(sample.sampler, made.sampler),
+        eq(sample.sampling_steps, made.sampling_steps),
+        eq(sample.guidance, made.guidance),
+        eq(sample.width, made.width),
+        eq(sample.height, made.height),
+        eq(sample.weights, made.weights),
+      ),
+    )
+    .get();

@@ -2,7 +2,23 @@
  * The record's tables as drizzle sees them. The SQL in migrations/ makes them; a test holds the two
  * together. Columns keep their SQL names, so that a row reads the same everywhere.
  */
-import { blob, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import {
+  blob,
+  customType,
+  integer,
+  primaryKey,
+  real,
+  sqliteTable,
+  text,
+} from 'drizzle-orm/sqlite-core';
+import { decodeFigure, encodeFigure } from './figures.ts';
+
+/** A number that may be NaN or infinite. */
+const figure = customType<{ data: number; driverData: number | Uint8Array }>({
+  dataType: () => 'any',
+  toDriver: encodeFigure,
+  fromDriver: decodeFigure,
+});
 
 export const run = sqliteTable('run', {
   id: text().primaryKey(),
@@ -71,6 +87,10 @@ export const series = sqliteTable('series', {
   id: integer().primaryKey(),
   run: text().notNull(),
   name: text().notNull(),
+  last_step: integer(),
+  sealed_step: integer(),
+  sealed: integer().notNull().default(0),
+  hot: integer().notNull().default(0),
 });
 
 export const metricPoint = sqliteTable(
@@ -78,8 +98,7 @@ export const metricPoint = sqliteTable(
   {
     series: integer().notNull(),
     step: integer().notNull(),
-    // ANY in SQL: a REAL, or the 8 bytes of a NaN or an infinity.
-    value: real().notNull(),
+    value: figure().notNull(),
   },
   (table) => [primaryKey({ columns: [table.series, table.step] })],
 );
@@ -96,7 +115,9 @@ export const metricChunk = sqliteTable(
     min: real(),
     max: real(),
     sum: real(),
-    data: blob().notNull(),
+    first: figure().notNull(),
+    last: figure().notNull(),
+    data: blob({ mode: 'buffer' }),
   },
   (table) => [primaryKey({ columns: [table.series, table.level, table.first_step] })],
 );
@@ -181,8 +202,7 @@ export const evaluation = sqliteTable(
     epoch: integer().notNull(),
     step: integer().notNull(),
     weights: text().notNull(),
-    // ANY in SQL, as metric_point.value
-    loss: real().notNull(),
+    loss: figure().notNull(),
     bins: text().notNull(),
     items: integer(),
     created_at: integer().notNull(),
@@ -255,6 +275,8 @@ export const launch = sqliteTable('launch', {
   process_start: text(),
   spool_offset: integer().notNull().default(0),
   state: text().notNull(),
+  first_step: integer(),
+  last_step: integer(),
   outcome: text(),
   started_at: integer().notNull(),
   ended_at: integer(),
@@ -280,6 +302,7 @@ export const deviceWait = sqliteTable('device_wait', {
   run: text().primaryKey(),
   priority: integer().notNull(),
   since: integer().notNull(),
+  asked_at: integer().notNull(),
 });
 
 export const request = sqliteTable('request', {

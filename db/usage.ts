@@ -1,71 +1,79 @@
-/** What a run costs: one row a trainer process, brought up to date while it runs. */
-import { asc, eq } from 'drizzle-orm';
-import type { Db } from './connection.ts';
-import type { LaunchRow } from './launches.ts';
-import { holding, type Lease } from './leases.ts';
-import * as schema from './schema.ts';
+/** What a run cost: device time, energy, money; a row a trainer process. */
+import { prepared, type Db } from './connection.ts';
+import { leased, type Lease } from './leases.ts';
+import { usage as table } from './schema.ts';
 
-export type UsageRow = typeof schema.usage.$inferSelect;
-
-export interface Usage {
+export interface LaunchUsage {
   deviceSeconds: number;
   joules: number;
-  /** read from a meter, not from the recipe's watts */
+  /** read from the card, and not reckoned from the recipe's watts */
   metered: boolean;
   pricePerKwh: number;
   currency: string;
 }
 
-const JOULES_A_KWH = 3_600_000;
+const JOULES_PER_KWH = 3.6e6;
 
-export function saveUsage(db: Db, lease: Lease, launch: LaunchRow, usage: Usage): void {
-  const fields = {
-    device_seconds: usage.deviceSeconds,
-    joules: usage.joules,
-    metered: Number(usage.metered),
-    money: (usage.joules / JOULES_A_KWH) * usage.pricePerKwh,
-    currency: usage.currency,
-  };
-  holding(db, lease, () => {
+/** What a launch has cost until now; said again while it goes on. */
+export function saveUsage(
+  db: Db,
+  lease: Lease,
+  launch: { id: number; run: string; epoch: number; stage: string },
+  { deviceSeconds, joules, metered, pricePerKwh, currency }: LaunchUsage,
+): void {
+  leased(db, lease, launch.run, () => {
+    const spent = {
+      device_seconds: deviceSeconds,
+      joules,
+      metered: metered ? 1 : 0,
+      money: (joules / JOULES_PER_KWH) * pricePerKwh,
+      currency,
+    };
+    const { id, run, epoch, stage } = launch;
     db.orm
-      .insert(schema.usage)
-      .values({
-        run: launch.run,
-        epoch: launch.epoch,
-        stage: launch.stage,
-        launch: launch.id,
-        ...fields,
-      })
-      .onConflictDoUpdate({ target: schema.usage.launch, set: fields })
+      .insert(table)
+      .values({ run, epoch, stage, launch: id, ...spent })
+      .onConflictDoUpdate({ target: table.launch, set: spent })
       .run();
   });
 }
 
-export const usageOfRun = (db: Db, run: string): UsageRow[] =>
-  db.orm
-    .select()
-    .from(schema.usage)
-    .where(eq(schema.usage.run, run))
-    .orderBy(asc(schema.usage.id))
-    .all();
-
-export interface Cost {
-  deviceSeconds: number;
-  kwh: number;
+export interface Usage {
+  seconds: number;
+  joules: number;
   money: number;
   currency: string | null;
-  /** whether all of it was read from a meter */
+  /** all of it was read from the card */
   metered: boolean;
 }
 
-export function totalCost(rows: readonly UsageRow[]): Cost {
-  const sum = (pick: (row: UsageRow) => number): number =>
-    rows.reduce((total, row) => total + pick(row), 0);
-  return {
-    deviceSeconds: sum((row) => row.device_seconds),
-    kwh: sum((row) => row.joules) / JOULES_A_KWH,
-    money: sum((row) => row.money),
-    currency: rows[0]?.currency ?? null,
-    metered: rows.length > 0 && rows.every(({ metered }) => metered === 1),
-  };
+type Sums = Omit<Usage, 'metered'> & { metered: number | null };
+
+const sums = `coalesce(sum(device_seconds), 0) AS seconds, coalesce(sum(joules), 0) AS joules,
+  coalesce(sum(money), 0) AS money, min(currency) AS currency, min(metered) AS metered`;
+
+export const usageOfRun = (db: Db, run: string): Usage =>
+  usageOf(prepared<[string], Sums>(db, `SELECT ${sums} FROM usage WHERE run = ?`).get(run));
+
+/** Epochs that cost nothing are not in it. */
+export const usageByEpoch = (db: Db, run: string): (Usage & { epoch: number })[] =>
+  prepared<[string], Sums & { epoch: number }>(
+    db,
+    `SELECT epoch, ${sums} FROM usage WHERE run = ? GROUP BY epoch ORDER BY epoch`,
+  )
+    .all(run)
+    .map((row) => ({ epoch: row.epoch, ...usageOf(row) }));
+
+/** Epochs `first` to `last`, both included. */
+export const usageBetween = (db: Db, run: string, first: number, last: number): Usage =>
+  usageOf(
+    prepared<[string, number, number], Sums>(
+      db,
+      `SELECT ${sums} FROM usage WHERE run = ? AND epoch BETWEEN ? AND ?`,
+    ).get(run, first, last),
+  );
+
+function usageOf(row: Sums | undefined): Usage {
+  const { seconds = 0, joules = 0, money = 0, currency = null, metered = 0 } = row ?? {};
+  return { seconds, joules, money, currency, metered: metered === 1 };
 }

@@ -69,6 +69,10 @@ CREATE TABLE series (
   id INTEGER PRIMARY KEY,
   run TEXT NOT NULL REFERENCES run (id),
   name TEXT NOT NULL,                     -- loss, lr, grad_norm, ms, …
+  last_step INTEGER,                      -- newest step, hot or sealed
+  sealed_step INTEGER,                    -- newest step in metric_chunk
+  sealed INTEGER NOT NULL DEFAULT 0,      -- points in metric_chunk, always whole chunks
+  hot INTEGER NOT NULL DEFAULT 0,         -- points in metric_point
   UNIQUE (run, name)
 ) STRICT;
 
@@ -80,17 +84,19 @@ CREATE TABLE metric_point (
   PRIMARY KEY (series, step)
 ) STRICT, WITHOUT ROWID;
 
--- Sealed runs of points: steps and values as little-endian arrays. level 0 holds the points
--- themselves; level n holds one (min, max, sum, n) a group of 2^n·k points, for zooming.
+-- Sealed points. A chunk of level 0 holds 1024 points in data: their values as little-endian doubles,
+-- and behind those their steps, also doubles, unless each step is the one before plus one. A chunk of
+-- level n stands for the 2^n chunks of level 0 under it, for zooming out, and has no data.
 CREATE TABLE metric_chunk (
   series INTEGER NOT NULL REFERENCES series (id),
   level INTEGER NOT NULL,
   first_step INTEGER NOT NULL,
   last_step INTEGER NOT NULL,
   n INTEGER NOT NULL,                     -- points under this chunk, NaN included
-  nan INTEGER NOT NULL,                   -- how many of them are NaN
+  nan INTEGER NOT NULL,                   -- how many of them are NaN or infinite
   min REAL, max REAL, sum REAL,           -- of the finite ones
-  data BLOB NOT NULL,
+  first ANY NOT NULL, last ANY NOT NULL,  -- values, as metric_point.value
+  data BLOB,
   PRIMARY KEY (series, level, first_step)
 ) STRICT, WITHOUT ROWID;
 
@@ -247,6 +253,8 @@ CREATE TABLE launch (
   process_start TEXT,                     -- so that a reused pid is not taken for it
   spool_offset INTEGER NOT NULL DEFAULT 0,-- bytes taken in; moved in the same transaction as what they said
   state TEXT NOT NULL,                    -- starting | running | ended
+  first_step INTEGER,                     -- first and last step that it said; below run.step they are redone
+  last_step INTEGER,
   outcome TEXT,                           -- JSON: {exit, signal, done}
   started_at INTEGER NOT NULL,
   ended_at INTEGER
@@ -273,7 +281,8 @@ CREATE TABLE device_wait (
   device TEXT NOT NULL,
   run TEXT PRIMARY KEY REFERENCES run (id),
   priority INTEGER NOT NULL,
-  since INTEGER NOT NULL
+  since INTEGER NOT NULL,
+  asked_at INTEGER NOT NULL               -- a run that has not asked for long does not block others
 ) STRICT;
 
 -- What a person asked of a run: requested -> acknowledged -> delivered -> done | refused.
