@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openRecord } from '../../db/connection.ts';
 import { homePaths } from '../../db/home.ts';
+import { listEpochs } from '../../db/epochs.ts';
 import { getRun, isEnded } from '../../db/runs.ts';
 import { sleep } from '../../activities/training/trainer-process.ts';
 import { compareRuns } from './compare-runs.ts';
@@ -33,6 +34,7 @@ const limit = Number(values['limit-s']);
 const random = randomFrom(Number(values.seed));
 /** A kill, the way back and some undisturbed training between two kills. */
 const SECONDS_A_KILL = 4;
+const PROBE_STEPS = 60;
 
 const folder = await mkdtemp(join(tmpdir(), 'tiller-chaos-'));
 const home = join(folder, 'home');
@@ -48,11 +50,11 @@ const probe = await startChaosRun(
   db,
   env,
   'probe',
-  chaosRecipe(pictures, { epochs: 1, steps: 60 }),
+  chaosRecipe(pictures, { epochs: 1, steps: PROBE_STEPS }),
 );
 await untilEnded(db, probe);
-const { ended_at: ended, started_at: started } = getRun(db, probe);
-const stepSeconds = ((ended ?? 0) - (started ?? 0)) / 60_000;
+const [, first] = listEpochs(db, probe);
+const stepSeconds = ((first?.trained_at ?? 0) - (first?.started_at ?? 0)) / PROBE_STEPS / 1000;
 const steps = Math.max(20, Math.ceil((kills * SECONDS_A_KILL) / epochs / stepSeconds));
 const recipe = chaosRecipe(pictures, { epochs, steps });
 console.log(`${epochs} epochs of ${steps} steps, ${(stepSeconds * 1000).toFixed(0)} ms each`);

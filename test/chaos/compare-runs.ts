@@ -46,7 +46,15 @@ export function compareRuns(db: Db, calm: string, storm: string): Comparison {
     if (artifact === undefined) samplesMissing += 1;
     else if (artifact !== sample.artifact) differences.push(`sample ${identity(sample)}`);
   }
-  const losses = (run: string) => JSON.stringify(listEvaluations(db, run));
+  const losses = (run: string) =>
+    JSON.stringify(
+      listEvaluations(db, run).map(({ epoch, weights, loss, bins }) => [
+        epoch,
+        weights,
+        loss,
+        bins,
+      ]),
+    );
   if (losses(calm) !== losses(storm)) differences.push('validation losses');
   const [mine, theirs] = [finalWeights(db, storm), finalWeights(db, calm)];
   if (mine === undefined || mine !== theirs)
