@@ -85,7 +85,10 @@ function buildEnvironment(
 }
 
 /** Go is there and new enough, or new enough to fetch the Go that is: then the GOTOOLCHAIN for it. */
-async function checkGo(env: NodeJS.ProcessEnv, signal?: AbortSignal): Promise<string | undefined> {
+export async function checkGo(
+  env: NodeJS.ProcessEnv,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   const hint = `Install Go ${NEEDS_GO.join('.')} or newer, or put Temporal's command line on PATH.`;
   let said: string;
   try {

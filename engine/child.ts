@@ -35,8 +35,8 @@ export async function startChild(db: Db, options: ChildOptions): Promise<Healthy
   const { pid } = child;
   const stop = ({ within }: { within: number }) =>
     pid === undefined ? exited : endGroup({ pid, exited }, within);
-  let ended = false;
-  void exited.then(() => (ended = true));
+  const ended = new AbortController();
+  void exited.then((how) => ended.abort(how));
 
   if (pid !== undefined) {
     const start = processStart(pid) ?? ''; // none: it has ended already
@@ -49,13 +49,13 @@ export async function startChild(db: Db, options: ChildOptions): Promise<Healthy
     });
   }
   const deadline = Date.now() + within;
-  while (!ended && Date.now() < deadline && !signal.aborted) {
+  while (!ended.signal.aborted && Date.now() < deadline && !signal.aborted) {
     const row = readProcesses(db).find((row) => row.role === role);
     if (pid !== undefined && row?.pid === pid && row.state === 'healthy')
       return { pid, exited, stop };
     await sleep(25);
   }
-  const how = ended ? await exited : undefined;
+  const how = ended.signal.aborted ? await exited : undefined;
   await stop({ within: signal.aborted ? 5_000 : 0 });
   signal.throwIfAborted();
   const said = tail(logFile, logFrom).at(-1);

@@ -75,7 +75,8 @@ export async function downloadEngine(
     return join(folder, 'temporal');
   } catch (error) {
     outer?.throwIfAborted();
-    throw error instanceof TillerError ? error : failure(reasonOf(error), error);
+    const cause: unknown = stop.signal.aborted ? stop.signal.reason : error;
+    throw failure(reasonOf(cause), cause);
   } finally {
     stop.abort();
     await rm(file, { force: true });

@@ -38,26 +38,47 @@ export interface BinaryEngine {
  * ENGINE_BUILD_FAILED, DISK_FULL.
  */
 export async function findEngine(options: FindOptions = {}): Promise<OutsideEngine | BinaryEngine> {
-  const { env = process.env, databaseFile } = options;
-  const outside = outsideEngine(env);
-  if (outside !== undefined) return outside;
-  const stamp = databaseFile === undefined ? undefined : await readStamp(databaseFile);
-  // A file that was never finished binds nobody.
-  const wanted = stamp?.state === 'ready' ? stamp : undefined;
-  const local = (await given(wanted, options)) ?? (await onPath(wanted, options));
-  if (local !== undefined) return local;
-  const alike = wanted === undefined || sameSchema(wanted.server, PINNED.server);
-  if (alike) return (await cached(PINNED, options)) ?? (await fetched(PINNED, options));
+  const here = await findEngineHere(options);
+  if (here !== undefined) return here;
+  const bound = await boundVersion(options);
+  const version = versionToGet(bound);
   try {
-    return (await cached(wanted, options)) ?? (await fetched(wanted, options));
+    return await fetched(version, options);
   } catch (error) {
-    if (!(error instanceof TillerError)) throw error;
-    throw versionError(databaseFile ?? 'engine.db', wanted.server, error.message);
+    if (!(error instanceof TillerError) || bound === undefined || version === PINNED) throw error;
+    throw versionError(options.databaseFile ?? 'engine.db', bound.server, error.message);
   }
 }
 
+/** As findEngine, of what is on this machine: nothing is downloaded or built. */
+export async function findEngineHere(
+  options: FindOptions = {},
+): Promise<OutsideEngine | BinaryEngine | undefined> {
+  const outside = outsideEngine(options.env ?? process.env);
+  if (outside !== undefined) return outside;
+  const bound = await boundVersion(options);
+  return (
+    (await given(bound, options)) ??
+    (await onPath(bound, options)) ??
+    (await cached(versionToGet(bound), options))
+  );
+}
+
+/** What the database file binds us to; one that was never finished binds nobody. */
+async function boundVersion({ databaseFile }: FindOptions): Promise<EngineVersion | undefined> {
+  const stamp = databaseFile === undefined ? undefined : await readStamp(databaseFile);
+  return stamp?.state === 'ready' ? stamp : undefined;
+}
+
+const fits = (version: EngineVersion, bound: EngineVersion | undefined): boolean =>
+  bound === undefined || sameSchema(version.server, bound.server);
+
+/** Any version with the same schema will do: then the one that can also be built. */
+const versionToGet = (bound: EngineVersion | undefined): EngineVersion =>
+  bound === undefined || fits(PINNED, bound) ? PINNED : bound;
+
 async function given(
-  wanted: EngineVersion | undefined,
+  bound: EngineVersion | undefined,
   { env = process.env, signal, databaseFile = 'engine.db' }: FindOptions,
 ): Promise<BinaryEngine | undefined> {
   const path = env['TILLER_TEMPORAL'];
@@ -65,10 +86,10 @@ async function given(
   const binary = resolve(path);
   try {
     const version = await readVersion(binary, { env, ...(signal && { signal }) });
-    if (wanted === undefined || sameSchema(version.server, wanted.server)) {
+    if (fits(version, bound)) {
       return { kind: 'binary', path: binary, source: 'given', version };
     }
-    throw versionError(databaseFile, wanted.server, `TILLER_TEMPORAL holds ${version.server}`);
+    throw versionError(databaseFile, bound!.server, `TILLER_TEMPORAL holds ${version.server}`);
   } catch (error) {
     if (!(error instanceof UnusableEngine)) throw error;
     throw new TillerError('ENGINE_NOT_FOUND', `TILLER_TEMPORAL cannot be used: ${error.message}`, {
@@ -79,7 +100,7 @@ async function given(
 }
 
 async function onPath(
-  wanted: EngineVersion | undefined,
+  bound: EngineVersion | undefined,
   { env = process.env, log, signal }: FindOptions,
 ): Promise<BinaryEngine | undefined> {
   for (const folder of (env['PATH'] ?? '').split(delimiter)) {
@@ -87,10 +108,10 @@ async function onPath(
     if (!isAbsolute(folder) || !existsSync(path)) continue;
     try {
       const version = await readVersion(path, { env, ...(signal && { signal }) });
-      if (wanted === undefined || sameSchema(version.server, wanted.server)) {
+      if (fits(version, bound)) {
         return { kind: 'binary', path, source: 'path', version };
       }
-      log?.(`${path} holds server ${version.server}, the engine's database is of ${wanted.server}`);
+      log?.(`${path} holds server ${version.server}, the engine's database is of ${bound!.server}`);
     } catch (error) {
       if (!(error instanceof UnusableEngine)) throw error;
       log?.(error.message);

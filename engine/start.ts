@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processStart } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
-import { checkDatabase, databaseReady, prepareDatabase } from './database.ts';
+import { checkDatabase, databaseReady, prepareDatabase, readStamp } from './database.ts';
 import { isServing, keepHistory } from './health.ts';
 import { logEnd, tail, withLog } from './logs.ts';
 import { isListening, requirePort } from './ports.ts';
@@ -84,12 +84,11 @@ export async function startEngine(options: EngineOptions): Promise<RunningEngine
 
 function serverArguments({ databaseFile, port, uiPort, logLevel = 'warn' }: EngineOptions) {
   const page = uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)];
-  return [
-    ...['server', 'start-dev', '--db-filename', databaseFile, '--port', String(port), ...page],
-    // As durable as SQLite's default, with one wait for the disk less a transaction.
-    ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=FULL'],
-    ...['--log-level', logLevel, '--log-format', 'json', '--color', 'never'],
-  ];
+  // As durable as SQLite's default, with one wait for the disk less a transaction.
+  const pragmas = ['journal_mode=WAL', 'synchronous=FULL'].flatMap((p) => ['--sqlite-pragma', p]);
+  const logging = ['--log-level', logLevel, '--log-format', 'json', '--color', 'never'];
+  const place = ['--db-filename', databaseFile, '--port', String(port)];
+  return ['server', 'start-dev', ...place, ...page, ...pragmas, ...logging];
 }
 
 /** The variables that name an outside server mean nothing to a server. */
@@ -118,17 +117,17 @@ async function untilServing(
   port: number,
   { signal, within = 60_000 }: EngineOptions,
 ): Promise<void> {
-  let exit: Exit | undefined;
-  void exited.then((how) => (exit = how));
+  const ended = new AbortController();
+  void exited.then(({ code, signal }) => ended.abort(new Error(`it ended with ${signal ?? code}`)));
   const deadline = Date.now() + within;
-  while (exit === undefined) {
+  while (Date.now() < deadline) {
     signal?.throwIfAborted();
-    if (Date.now() > deadline) throw new Error(`it was not healthy after ${within / 1000} s`);
+    ended.signal.throwIfAborted();
     // gRPC waits a second after a refused connection: so first see that there is a listener.
     if ((await isListening(port)) && (await isServing(address))) return;
     await sleep(30);
   }
-  throw new Error(`it ended with ${exit.signal ?? exit.code}`);
+  throw new Error(`it was not healthy after ${within / 1000} s`);
 }
 
 /** SIGTERM to the group that a child leads, and SIGKILL if it is there after `within` ms. */
@@ -164,10 +163,8 @@ async function startFailure(
       hint: 'Stop it, or give the engine another port.',
     });
   }
-  await checkDatabase(databaseFile).catch((fault: unknown) => {
-    // A file that was never finished is made anew at the next start.
-    if (fault instanceof TillerError && fault.code === 'ENGINE_DATABASE_CORRUPT') throw fault;
-  });
+  // A file that was never finished is made anew at the next start: no fault of it matters.
+  if ((await readStamp(databaseFile))?.state === 'ready') await checkDatabase(databaseFile);
   const why = error instanceof Error ? error.message : String(error);
   return new TillerError('ENGINE_START_FAILED', `The engine did not start: ${why}`, {
     hint: `Its log is ${logFile}${said === '' ? '.' : `, and ends with: ${said.slice(-300)}`}`,

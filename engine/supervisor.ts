@@ -154,7 +154,12 @@ class Supervisor {
     return this.#keep('engine', async (restarts, signal) => {
       let row: { pid: number; process_start: string; address: string; restarts: number };
       const engine = await startEngine({
-        ...{ binary: path, version, databaseFile: this.#paths.engine, port, logFile, signal },
+        binary: path,
+        version,
+        databaseFile: this.#paths.engine,
+        port,
+        logFile,
+        signal,
         env: this.#env,
         ...(uiPort !== undefined && { uiPort }),
         onSpawn: (pid, process_start) => {

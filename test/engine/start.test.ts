@@ -109,8 +109,11 @@ describe('the engine', () => {
     const binary = join(folder, 'temporal');
     writeFileSync(binary, '#!/bin/sh\necho "no such flag" >&2\nexit 4\n', { mode: 0o755 });
     const options = {
-      ...{ binary, version: found.version, port: await choosePort() },
-      ...{ databaseFile: join(folder, 'engine.db'), logFile: join(folder, 'engine.log') },
+      binary,
+      version: found.version,
+      port: await choosePort(),
+      databaseFile: join(folder, 'engine.db'),
+      logFile: join(folder, 'engine.log'),
     };
     await expect(startEngine(options)).rejects.toMatchObject({
       code: 'ENGINE_START_FAILED',
