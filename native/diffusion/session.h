@@ -161,7 +161,8 @@ class Session {
     for (const auto& item : data_->train)
       for (const auto& caption : item.captions) captions.push_back(caption.text);
     const std::set<std::string> known(words.begin(), words.end());
-    for (const auto& word : Vocabulary::of_captions(captions).words())
+    const Vocabulary found = Vocabulary::of_captions(captions);
+    for (const auto& word : found.words())
       if (!known.contains(word)) words.push_back(word);
     state_.vocabulary = Vocabulary(std::move(words));
   }
@@ -242,8 +243,10 @@ class Session {
     LearningRate rate = recipe_.train.learning_rate;
     rate.total = steps_per_epoch() * recipe_.train.epochs;
     const auto& t = recipe_.train;
+    // The average's memory grows to the recipe's: else the first epochs would show the seed's weights.
+    const double average = std::min(t.ema, static_cast<double>(1 + step) / static_cast<double>(10 + step));
     return {.learning_rate = rate.at(step) * state_.learning_rate_factor, .beta1 = t.beta1, .beta2 = t.beta2, .epsilon = t.epsilon,
-            .weight_decay = t.weight_decay, .clip = t.clip, .average = t.ema};
+            .weight_decay = t.weight_decay, .clip = t.clip, .average = average};
   }
 
   static std::string hash_of(const std::vector<const Item*>& items) {

@@ -71,6 +71,14 @@ int devices() {
   return kDone;
 }
 
+// A device's errors are known here, where devices are.
+Failure explain(const std::exception& error) {
+  if (const auto* device = dynamic_cast<const DeviceError*>(&error)) return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
+  if (dynamic_cast<const OutOfDeviceMemory*>(&error))
+    return {kTryAgain, "TRAINER_BUSY", error.what(), "Close what else uses the device, or lower train.batch."};
+  return failure_of(error);
+}
+
 int run(const std::string& stage, const fs::path& job_file, const std::string& program) {
   Conversation conversation;
   try {
@@ -80,7 +88,7 @@ int run(const std::string& stage, const fs::path& job_file, const std::string& p
     conversation.watch(job);
     return training ? train(session, conversation) : evaluate(session, conversation);
   } catch (const std::exception& error) {
-    const Failure failure = failure_of(error);
+    const Failure failure = explain(error);
     std::fprintf(stderr, "%s: %s %s\n", failure.code.c_str(), failure.what(), failure.hint.c_str());
     Json keys = {{"code", failure.code}, {"message", failure.what()}};
     if (!failure.hint.empty()) keys["hint"] = failure.hint;
