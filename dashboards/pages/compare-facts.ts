@@ -65,8 +65,8 @@ export const settingsSection = (facts: Facts): Html => html`
     </h2>
     ${
       facts.settings.length === 0
-        ? html``
-        : html`<div class="scroll" tabindex="0" role="region" aria-label="Settings that differ">
+        ? ''
+        : html`<div class="scroll" tabindex="0" role="region" aria-label="Table of settings">
             <table>
               <thead>
                 <tr>

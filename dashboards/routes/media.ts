@@ -19,8 +19,7 @@ const MOST_PIXELS = 64_000_000;
 /** Up to this size a thumbnail keeps every pixel. */
 const SMALL = 256;
 
-const isMissing = (error: unknown): boolean =>
-  (error as NodeJS.ErrnoException).code === 'ENOENT';
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 /** The file of an artifact, if it is really there. */
 const fileOf = async (root: string, sha256: string): Promise<string | undefined> => {
