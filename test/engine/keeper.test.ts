@@ -20,7 +20,7 @@ function fakeProcess(): Healthy & { end(exit: Exit): void; stops: number[] } {
 }
 
 async function until(met: () => boolean): Promise<void> {
-  for (const end = Date.now() + 30_000; !met() && Date.now() < end; ) await sleep(10);
+  for (const end = Date.now() + 30_000; !met() && Date.now() < end;) await sleep(10);
 }
 
 const ended = { code: 1, signal: null };
