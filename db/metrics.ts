@@ -26,9 +26,6 @@ export interface Point {
   value: number;
 }
 
-/** So many hot points stay, for a chunk to be sealed when they become a chunk more. */
-const HOT = CHUNK;
-
 export interface Appended {
   /** points that were new */
   added: number;
@@ -65,7 +62,7 @@ export function appendColumns(db: Db, run: string, name: string, points: Columns
   const result = compareWithRecord(db, series, sliceColumns(points, 0, old));
   const fresh = sliceColumns(points, old, points.steps.length);
   result.added += fresh.steps.length;
-  if (series.hot + fresh.steps.length >= HOT + CHUNK) {
+  if (series.hot + fresh.steps.length >= CHUNK) {
     sealWith(db, series, fresh);
   } else {
     insertHot(db, series, fresh);
@@ -106,30 +103,30 @@ function insertHot(db: Db, series: Series, { steps, values }: Columns): void {
   series.hot += steps.length;
 }
 
-/** Seals all hot points that fill whole chunks. */
+/** Seals the hot points. */
 export function sealSeries(db: Db, id: number): void {
   immediate(db, () => {
     const series = getSeries(db, id);
-    if (series === undefined || series.hot < CHUNK) return;
+    if (series === undefined || series.hot === 0) return;
     sealWith(db, series, noPoints);
     saveSeries(db, series);
   });
 }
 
-/** Seals the hot points and those behind them; what fills no chunk becomes hot. Changes `series`. */
+/** Seals the hot points and those behind them. Changes `series`. */
 function sealWith(db: Db, series: Series, behind: Columns): void {
-  let hot = hotPoints(db, series.id, 0, Number.MAX_SAFE_INTEGER);
-  prepared(db, 'DELETE FROM metric_point WHERE series = ?').run(series.id);
-  series.hot = 0;
+  let hot = noPoints;
+  if (series.hot > 0) {
+    hot = hotPoints(db, series.id, 0, Number.MAX_SAFE_INTEGER);
+    prepared(db, 'DELETE FROM metric_point WHERE series = ?').run(series.id);
+    series.hot = 0;
+  }
   const lowest = hot.steps[0];
   if (lowest !== undefined && lowest <= (series.sealed_step ?? -Infinity)) {
     // A step that came late belongs among the sealed ones: those are made anew from there on.
     hot = mergeColumns(takeChunksFrom(db, series, lowest), hot);
   }
-  const points = joinColumns([hot, behind]);
-  appendChunks(db, series, points);
-  const left = points.steps.length % CHUNK;
-  insertHot(db, series, sliceColumns(points, points.steps.length - left, points.steps.length));
+  appendChunks(db, series, joinColumns([hot, behind]));
 }
 
 function seriesFor(db: Db, run: string, name: string): Series {

@@ -71,7 +71,7 @@ CREATE TABLE series (
   name TEXT NOT NULL,                     -- loss, lr, grad_norm, ms, …
   last_step INTEGER,                      -- newest step, hot or sealed
   sealed_step INTEGER,                    -- newest step in metric_chunk
-  sealed INTEGER NOT NULL DEFAULT 0,      -- points in metric_chunk, always whole chunks
+  sealed INTEGER NOT NULL DEFAULT 0,      -- points in metric_chunk
   hot INTEGER NOT NULL DEFAULT 0,         -- points in metric_point
   UNIQUE (run, name)
 ) STRICT;
@@ -84,9 +84,10 @@ CREATE TABLE metric_point (
   PRIMARY KEY (series, step)
 ) STRICT, WITHOUT ROWID;
 
--- Sealed points. A chunk of level 0 holds 1024 points in data: their values as little-endian doubles,
--- and behind those their steps, also doubles, unless each step is the one before plus one. A chunk of
--- level n stands for the 2^n chunks of level 0 under it, for zooming out, and has no data.
+-- Sealed points. A chunk of level 0 holds 1024 points in data (the last one may be short): their values
+-- as little-endian doubles, and behind those their steps, also doubles, unless each step is the one
+-- before plus one. A chunk of level n stands for the 2^n full chunks of level 0 under it, for zooming
+-- out, and has no data.
 CREATE TABLE metric_chunk (
   series INTEGER NOT NULL REFERENCES series (id),
   level INTEGER NOT NULL,

@@ -74,7 +74,7 @@ describe('a curve', () => {
     add(points.slice(0, 8));
     expect(readPoints(db, run, LOSS)).toEqual(points.slice(0, 8));
     add(points.slice(8));
-    expect(findSeries(db, run, LOSS)?.sealed).toBeGreaterThanOrEqual(2 * CHUNK);
+    expect(findSeries(db, run, LOSS)).toMatchObject({ sealed: 3 * CHUNK, hot: 0 });
     expect(readPoints(db, run, LOSS)).toEqual(points);
     const whole = readSeries(db, run, LOSS, { buckets: 1 }).buckets[0];
     const broken = points.filter(({ value }) => !Number.isFinite(value)).length;
@@ -195,18 +195,25 @@ describe('a curve', () => {
     expect(readSeries(db, run, LOSS, { buckets: 2 })).toEqual(before);
   });
 
-  test('can be sealed by hand', () => {
+  test('can be sealed at any time; a short chunk is filled later', () => {
     const { db, run, add } = newCurve();
-    const points = Array.from({ length: CHUNK + 5 }, (_, index) => ({ step: index, value: index }));
-    add(points);
-    const series = findSeries(db, run, LOSS)!;
-    expect(series).toMatchObject({ sealed: 0, hot: CHUNK + 5 });
-    sealSeries(db, series.id);
-    expect(findSeries(db, run, LOSS)).toMatchObject({
-      sealed: CHUNK,
-      hot: 5,
-      sealed_step: CHUNK - 1,
-    });
-    expect(readPoints(db, run, LOSS)).toEqual(points);
+    const points = Array.from({ length: 4 * CHUNK }, (_, index) => ({ step: index, value: index }));
+    const cuts = [0, 5, 700, CHUNK, CHUNK + 1, 2 * CHUNK + 300, 4 * CHUNK - 1, 4 * CHUNK];
+    for (const [index, end] of cuts.slice(1).entries()) {
+      add(points.slice(cuts[index], end));
+      sealSeries(db, findSeries(db, run, LOSS)!.id);
+      expect(findSeries(db, run, LOSS)).toMatchObject({
+        sealed: end,
+        hot: 0,
+        sealed_step: end - 1,
+      });
+      expect(readColumns(db, run, LOSS)).toEqual(columnsOf(points.slice(0, end)));
+    }
+    const sizes = db.raw
+      .prepare('SELECT level, n FROM metric_chunk ORDER BY level, first_step')
+      .all();
+    const full = (level: number, count: number) =>
+      Array.from({ length: count }, () => ({ level, n: CHUNK * 2 ** level }));
+    expect(sizes).toEqual([...full(0, 4), ...full(1, 2), ...full(2, 1)]);
   });
 });
