@@ -12,6 +12,7 @@ import {
 } from '../dashboards/pages/format.ts';
 import type { Db } from '../db/connection.ts';
 import { type ListedRun, samplesOfEpoch } from '../db/pages.ts';
+import { meanDifference, type MeanDifference } from '../ranking/mean-difference.ts';
 import { parseEpochAddress, type RunAddress } from './address.ts';
 import { type CommonOptions, readingOptions, withRecord } from './context.ts';
 import { findEpoch, findListedRun } from './find.ts';
@@ -95,11 +96,7 @@ function printTables({ a, b, bins, currency, ...facts }: Facts, pairs: Pairs): v
           formatLoss(right),
           left === null || right === null ? '–' : formatDelta(right - left),
         ]),
-        row(
-          'training loss',
-          train,
-          change(({ train }) => train?.mean ?? null),
-        ),
+        row('training loss', train, trainWords(trainDifference(a, b))),
         row('steps', ({ steps }) => String(steps)),
         row('device time', ({ seconds }) => formatDuration(seconds)),
         row('energy', ({ joules }) => formatEnergy(joules)),
@@ -120,6 +117,20 @@ function printTables({ a, b, bins, currency, ...facts }: Facts, pairs: Pairs): v
     );
   for (const line of pairWords(pairs)) print(line);
 }
+
+/** Each step has other noise, so that the means of two epochs differ by chance, too. */
+function trainDifference({ train: a }: SideFacts, { train: b }: SideFacts): MeanDifference | null {
+  if (!a || !b || a.deviation === null || b.deviation === null) return null;
+  const sample = ({ mean, deviation, count }: NonNullable<SideFacts['train']>) => ({
+    mean,
+    deviation: deviation ?? 0,
+    n: count ?? 0,
+  });
+  return meanDifference(sample(a), sample(b));
+}
+
+const trainWords = (found: MeanDifference | null): string =>
+  found === null ? '–' : `${formatDelta(found.difference)} ± ${formatLoss(found.margin)}`;
 
 /** How many pictures can be compared, and what keeps the others from it. */
 function pairWords(pairs: Pairs): string[] {
@@ -158,6 +169,8 @@ function compareJson(db: Db, [a, b]: [Side, Side], facts: Facts, pairs: Pairs) {
     a: side(a, facts.a),
     b: side(b, facts.b),
     incomparable: facts.incomparable,
+    /** B − A, with half the width of its 95 % interval. */
+    train_loss_difference: trainDifference(facts.a, facts.b),
     bins: facts.bins,
     settings: facts.settings,
     extra_kwh: (facts.b.joules - facts.a.joules) / 3_600_000,

@@ -32,13 +32,16 @@ export async function followRun(
 ): Promise<ListedRun> {
   const bar = screen.bar('training');
   let event = lastEventId(db);
+  const said = new Set<string>(); // each trainer process warns anew of what is the same all along
   const shown = new Set(evaluated(db, id).map(({ epoch }) => epoch));
   let run = mustFind(db, id);
   try {
     for (;;) {
       for (const { id: next, kind, message } of eventsSince(db, event, id, 100)) {
         event = next;
-        if (told.has(kind)) screen.say(`  ${message}`);
+        if (!told.has(kind) || (kind === 'warning' && said.has(message))) continue;
+        said.add(message);
+        screen.say(`  ${message}`);
       }
       for (const { epoch } of evaluated(db, id)) {
         if (shown.has(epoch)) continue;

@@ -63,7 +63,8 @@ function showRun(db: Db, run: ListedRun, { json }: Options): void {
   }
   const { state, epoch, step, pace, left, energy, money } = progressTexts(db, run, Date.now());
   print(`${run.name} (${run.id}): ${state}${run.reason === null ? '' : `, ${run.reason}`}`);
-  print(`epoch ${epoch}, step ${step}, ${pace}, ${left} left, ${energy}, ${money}`);
+  const moving = left === '–' ? [] : [pace, `${left} left`];
+  print([`epoch ${epoch}`, `step ${step}`, ...moving, energy, money].join(', '));
   print(`${run.trainer} on ${run.device}`);
   if (dataset !== undefined) print(dataWords(dataset));
   const url = runUrl(db, run.id);
@@ -126,9 +127,9 @@ function showEpoch(db: Db, run: ListedRun, epoch: ShownEpoch, { json }: Options)
       samples: samples.map((sample) => sampleJson(sample, dashboardUrl(db))),
     });
   }
-  print(
-    `${run.name}@${epoch.epoch}: ${epoch.state}, steps ${epoch.firstStep} to ${epoch.lastStep}`,
-  );
+  const { epoch: number, state, firstStep, lastStep } = epoch;
+  const steps = number === 0 ? 'the untouched base' : `steps ${firstStep + 1} to ${lastStep}`;
+  print(`${run.name}@${number}: ${state}, ${steps}`);
   print(
     `train ${formatLoss(epoch.trainLoss)} ± ${formatLoss(epoch.deviation)} over ${epoch.count ?? 0} steps`,
   );

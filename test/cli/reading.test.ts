@@ -34,7 +34,7 @@ function addEpoch(db: Db, run: string, epoch: number): void {
     run,
     epoch,
     state: 'evaluated',
-    first_step: Math.max(0, epoch - 1) * 10 + 1,
+    first_step: Math.max(0, epoch - 1) * 10,
     last_step: epoch * 10,
     train_loss: loss,
     train_loss_deviation: 0.01,
@@ -240,6 +240,7 @@ describe('compare', () => {
     const { out } = await tiller(home, ['compare', 'emoji@1', 'emoji@2']);
     expect(out).toMatch(/validation loss +0\.6000 +0\.4333 +−0\.1667/);
     expect(out).toMatch(/at timestep 900 +0\.7000 +0\.5333 +−0\.1667/);
+    expect(out).toMatch(/training loss .*−0\.1667 ± 0\.0094$/m);
     expect(out).toContain('lower in 2 of 2 bins');
     expect(out).toContain('1 of 1 pictures have the same prompt');
     expect(out).toContain('No setting differs.');
