@@ -5,6 +5,7 @@ import {
   isGrpcServiceError,
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
+  WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   type ConnectionOptions,
@@ -13,7 +14,13 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { After, Verb } from '../activities/run/requests.ts';
 import type { Db } from '../db/connection.ts';
 import { readProcesses } from '../db/processes.ts';
-import { createRequest, getRequest, refuseRequest, type RequestRow } from '../db/requests.ts';
+import {
+  createRequest,
+  finishRequest,
+  getRequest,
+  refuseRequest,
+  type RequestRow,
+} from '../db/requests.ts';
 import { getRun, setRunState } from '../db/runs.ts';
 import { TillerError } from '../recipes/errors.ts';
 import type { trainRun } from '../workflows/train-run.ts';
@@ -32,13 +39,18 @@ export interface EngineAddress {
  */
 export function engineAddress(db: Db, env: NodeJS.ProcessEnv): EngineAddress {
   if (env['TEMPORAL_ADDRESS']) {
-    const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: definedOnly(env) });
+    const { connectionOptions, namespace } = loadClientConnectConfig({
+      overrideEnvVars: definedOnly(env),
+    });
     return { connection: connectionOptions, namespace: namespace ?? NAMESPACE };
   }
   const address =
-    env['TILLER_ENGINE_ADDRESS'] ?? readProcesses(db).find(({ role }) => role === 'engine')?.address;
+    env['TILLER_ENGINE_ADDRESS'] ??
+    readProcesses(db).find(({ role }) => role === 'engine')?.address;
   if (address === undefined || address === null) {
-    throw new TillerError('NOT_UP', 'Tiller is not running on this home', { hint: 'Start it with `tiller up`.' });
+    throw new TillerError('NOT_UP', 'Tiller is not running on this home', {
+      hint: 'Start it with `tiller up`.',
+    });
   }
   return {
     connection: { address, connectTimeout: '5s' },
@@ -88,8 +100,12 @@ export async function sendRequest(
   const { id } = createRequest(db, { run, verb, arguments: { after } });
   const { state, name } = getRun(db, run);
   if (verb === 'resume' && (state === 'stopped' || state === 'failed')) {
+    await reaching('the engine', () =>
+      client.withDeadline(Date.now() + DEADLINE_MS, () => untilClosed(client, run)),
+    );
     setRunState(db, run, 'queued', { reason: 'resumed' });
     await startRun(client, run);
+    finishRequest(db, id);
     return getRequest(db, id);
   }
   try {
@@ -112,6 +128,16 @@ export async function sendRequest(
   return getRequest(db, id);
 }
 
+/** The record says that a run has ended a moment before its workflow does. */
+async function untilClosed(client: Client, run: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowIdOf(run)).result();
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError) && !(error instanceof WorkflowNotFoundError))
+      throw error;
+  }
+}
+
 function refusal(error: unknown): string | undefined {
   if (error instanceof WorkflowUpdateFailedError) return error.cause?.message ?? error.message;
   if (error instanceof WorkflowNotFoundError) return 'the run has ended';
@@ -123,10 +149,14 @@ async function reaching<Result>(address: unknown, call: () => Promise<Result>): 
     return await call();
   } catch (error) {
     if (!isGrpcServiceError(error) && !isConnectionError(error)) throw error;
-    throw new TillerError('ENGINE_UNREACHABLE', `The engine at ${String(address)} does not answer`, {
-      hint: 'If `tiller up` is running it comes back by itself in a few seconds; see `tiller doctor`.',
-      cause: error,
-    });
+    throw new TillerError(
+      'ENGINE_UNREACHABLE',
+      `The engine at ${String(address)} does not answer`,
+      {
+        hint: 'If `tiller up` is running it comes back by itself in a few seconds; see `tiller doctor`.',
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,0 +1,191 @@
+/** Runs from start to end under a real `tiller up`: real engine, real worker, real processes. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
+import { sleep } from '../../activities/training/trainer-process.ts';
+import { openRecord, type Db } from '../../db/connection.ts';
+import { listEpochs } from '../../db/epochs.ts';
+import { eventsAfter } from '../../db/events.ts';
+import { homePaths } from '../../db/home.ts';
+import { openLaunches } from '../../db/launches.ts';
+import { readPoints } from '../../db/metrics.ts';
+import { isAlive, readProcesses } from '../../db/processes.ts';
+import { getRequest } from '../../db/requests.ts';
+import { createRun, getRun } from '../../db/runs.ts';
+import { connectEngine, sendRequest, startRun } from '../../engine/client.ts';
+import { recipeSchema } from '../../recipes/schema.ts';
+import { startUp, type Started } from '../chaos/up.ts';
+
+const trainer = join(import.meta.dirname, '..', 'fixtures', 'trainers', 'knobs.mjs');
+
+let home: string;
+let up: Started;
+let db: Db;
+let client: Client;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'tiller-runs-'));
+  const env = { ...process.env, TILLER_HOME: home };
+  up = await startUp(home, env);
+  await up.ready();
+  db = openRecord(homePaths(home).record);
+  client = await connectEngine(db, env);
+}, 600_000);
+
+afterAll(async () => {
+  await client.connection.close();
+  await up.stop();
+  db.close();
+  await rm(home, { recursive: true, force: true });
+}, 120_000);
+
+async function start(
+  settings: Record<string, unknown>,
+  { epochs = 2, priority = 3 }: { epochs?: number; priority?: number } = {},
+): Promise<string> {
+  const recipe = recipeSchema.parse({
+    trainer: { command: [process.execPath, trainer] },
+    settings,
+    priority,
+    train: { epochs, steps_per_epoch: 20 },
+  });
+  const fields = {
+    name: 'fixture',
+    recipe,
+    recipeHash: 'hash',
+    trainer: 'knobs',
+    device: 'cpu',
+    threads: 1,
+  };
+  const { id } = createRun(db, { ...fields, priority, epochs });
+  await startRun(client, id);
+  return id;
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  // Far beyond what it takes: the machine may be busy, and a test that hangs says less than one that fails.
+  for (const end = Date.now() + 90_000; !condition(); await sleep(20)) {
+    if (Date.now() > end) throw new Error(`still waiting for ${what}`);
+  }
+}
+
+const state = (run: string): string => getRun(db, run).state;
+const reaches = (run: string, wanted: string): Promise<void> =>
+  until(
+    () => state(run) === wanted,
+    `${wanted}; it is ${state(run)}: ${getRun(db, run).state_reason}`,
+  );
+const steps = (run: string): number[] => readPoints(db, run, 'loss').map(({ step }) => step);
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
+
+describe('a run', () => {
+  test('trains, is evaluated each epoch, and ends', async () => {
+    const run = await start({ evaluates: true });
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+    // What this trainer can do is known once it has run: only then is its base evaluated.
+    expect(listEpochs(db, run).map(({ epoch, state: at }) => [epoch, at])).toEqual([
+      [0, 'evaluated'],
+      [1, 'evaluated'],
+      [2, 'evaluated'],
+    ]);
+    expect(getRun(db, run).final_checkpoint).not.toBeNull();
+  });
+
+  test('pauses at a checkpoint, lets the device go, and goes on where it was', async () => {
+    const run = await start({ ms: 30 });
+    await until(() => steps(run).length > 3, 'some steps');
+    const { id } = await sendRequest(client, db, { run, verb: 'pause' });
+    await reaches(run, 'paused');
+    await until(() => getRequest(db, id).done_at !== null, 'the request to be done');
+    const before = steps(run).length;
+    expect(openLaunches(db, run)).toEqual([]);
+    const other = await start({}, { epochs: 1 });
+    await reaches(other, 'done');
+    expect(steps(run).length).toBe(before);
+    await sendRequest(client, db, { run, verb: 'resume' });
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+    expect(eventsAfter(db, 0, run).map(({ kind }) => kind)).not.toContain('difference');
+  });
+
+  test('stops after the epoch, and can be resumed all the same', async () => {
+    const run = await start({ ms: 10 });
+    await until(() => steps(run).length > 3, 'some steps');
+    await sendRequest(client, db, { run, verb: 'stop', after: 'epoch' });
+    await reaches(run, 'stopped');
+    expect(steps(run)).toEqual(upTo(20));
+    await sendRequest(client, db, { run, verb: 'resume' });
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+  });
+
+  test('refuses what makes no sense, and says why', async () => {
+    const run = await start({ ms: 30 });
+    await until(() => steps(run).length > 1, 'a step');
+    await expect(sendRequest(client, db, { run, verb: 'resume' })).rejects.toMatchObject({
+      code: 'REQUEST_REFUSED',
+      message: expect.stringContaining('not paused'),
+    });
+    await sendRequest(client, db, { run, verb: 'stop' });
+    await reaches(run, 'stopped');
+    await expect(sendRequest(client, db, { run, verb: 'pause' })).rejects.toMatchObject({
+      message: expect.stringContaining('has ended'),
+    });
+  });
+
+  test('waits while the disk is full and goes on by itself', async () => {
+    const run = await start({ full_at: 7, save_every: 5 }, { epochs: 1 });
+    await until(() => state(run) === 'interrupted', 'the disk to be full');
+    expect(getRun(db, run)).toMatchObject({ state_code: 'DISK_FULL' });
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(20));
+  });
+});
+
+describe('the queue', () => {
+  test('goes by priority, and a run that fails holds nobody up', async () => {
+    const first = await start({ ms: 30 }, { epochs: 1 });
+    await until(() => state(first) === 'training', 'the first run to train');
+    const late = await start({ ms: 5 }, { epochs: 1, priority: 4 });
+    await reaches(late, 'waiting');
+    const urgent = await start({ ms: 5 }, { epochs: 1, priority: 1 });
+    const broken = await start({ exit_at: 2, exit_code: 64 }, { epochs: 1, priority: 2 });
+    await reaches(late, 'done');
+    expect(state(urgent)).toBe('done');
+    expect(getRun(db, broken)).toMatchObject({ state: 'failed', state_code: 'TRAINER_BAD_RECIPE' });
+    const begun = (run: string): number => listEpochs(db, run)[0]?.started_at ?? 0;
+    const order = [first, urgent, broken, late];
+    expect(order.toSorted((a, b) => begun(a) - begun(b))).toEqual(order);
+  });
+});
+
+describe('what dies comes back', () => {
+  test('a killed worker costs no step: the next one adopts the trainer', async () => {
+    const run = await start({ ms: 100 }, { epochs: 1 });
+    await until(() => steps(run).length > 2, 'some steps');
+    const trainerPid = openLaunches(db, run)[0]?.pid;
+    const worker = readProcesses(db).find(({ role }) => role === 'worker');
+    process.kill(worker!.pid, 'SIGKILL');
+    await until(() => !isAlive(worker!.pid, worker!.process_start), 'the worker to die');
+    await until(() => getRun(db, run).step === 20, 'the last step');
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(20));
+    const events = eventsAfter(db, 0, run).map(({ kind }) => kind);
+    expect(events).not.toContain('resumed');
+    expect(events).not.toContain('interrupted');
+    expect(trainerPid).toBeGreaterThan(0);
+  });
+
+  test('a killed engine does not stop the trainer', async () => {
+    const run = await start({ ms: 50 });
+    await until(() => steps(run).length > 2, 'some steps');
+    const engine = readProcesses(db).find(({ role }) => role === 'engine');
+    process.kill(engine!.pid, 'SIGKILL');
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+    expect(eventsAfter(db, 0, run).map(({ kind }) => kind)).not.toContain('difference');
+  });
+});
