@@ -26,7 +26,7 @@ export const createBell = (db: Db): Bell => {
     const changed = nowVersion !== version || nowEvent !== event;
     version = nowVersion;
     event = nowEvent;
-    if (changed) for (const ring of [...waiting]) ring();
+    if (changed) for (const ring of waiting) ring();
     if (waiting.size === 0) stop();
   };
   const stop = (): void => {
@@ -51,7 +51,7 @@ export const createBell = (db: Db): Bell => {
       }),
     close() {
       stop();
-      for (const ring of [...waiting]) ring();
+      for (const ring of waiting) ring();
     },
   };
 };

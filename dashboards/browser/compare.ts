@@ -291,17 +291,19 @@ export const startCompare = (): void => {
     }
     if (regions.has('facts')) startBinsChart();
   });
-  addEventListener('popstate', () => {
-    visit(location.href).then(
-      () => {
-        const fresh = readData();
-        if (fresh === undefined) return;
-        Object.assign(state, readState(fresh));
-        render();
-      },
-      () => problem('The dashboard does not answer.'),
-    );
-  });
+  const goBack = async (): Promise<void> => {
+    try {
+      await visit(location.href);
+    } catch {
+      problem('The dashboard does not answer. What is shown is still the pair before.');
+      return;
+    }
+    const fresh = readData();
+    if (fresh === undefined) return;
+    Object.assign(state, readState(fresh));
+    render();
+  };
+  addEventListener('popstate', () => void goBack());
   render();
   startBinsChart();
 };

@@ -65,17 +65,21 @@ const setConnected = (now: boolean): void => {
   showChip();
 };
 
+const readNow = async (): Promise<void> => {
+  try {
+    await refresh();
+    heard = Date.now();
+  } catch {
+    // The chip says how old the data is, and the next poll tries again.
+  }
+  showChip();
+};
+
 /** Several events at once lead to one reading. */
 const readSoon = (): void => {
   settling ??= setTimeout(() => {
     settling = undefined;
-    refresh().then(
-      () => {
-        heard = Date.now();
-        showChip();
-      },
-      () => showChip(),
-    );
+    void readNow();
   }, SETTLE_MS);
 };
 

@@ -34,7 +34,7 @@ const trim = (): void => {
     if (!inView.has(cell)) hide(cell);
   }
   // More in view than may be shown: the farthest wait.
-  for (const cell of [...shown].reverse()) {
+  for (const cell of [...shown].toReversed()) {
     if (shown.size <= MOST) return;
     hide(cell);
   }
@@ -47,12 +47,8 @@ const observer = new IntersectionObserver(
       if (entry.isIntersecting) inView.add(entry.target);
       else inView.delete(entry.target);
     }
-    for (const cell of inView) if (shown.size < MOST || shown.has(cell)) show(cell);
+    for (const cell of inView) show(cell);
     trim();
-    for (const cell of inView) {
-      if (shown.size >= MOST) break;
-      if (!shown.has(cell)) show(cell);
-    }
   },
   { rootMargin: '96px' },
 );

@@ -86,8 +86,6 @@ const cell = (run: string, sample: ShownSample | undefined, column: number, now:
       href="/compare?a=${run}@0&amp;b=${run}@${sample.epoch}&amp;prompt=${column + 1}"
       data-sample="${sample.id}"
       data-source="${source}"
-      data-alt="${altOf(sample)}"
-      title="${altOf(sample)} (${describe(sample)})"
       aria-label="${altOf(sample)}: compare with epoch 0"
       >${now ? html`<img src="${source}" alt="" width="96" height="96" decoding="async" />` : ''}</a
     >

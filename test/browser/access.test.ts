@@ -53,6 +53,8 @@ describe.each([
 
 test('the inspection sees what is planted', async () => {
   const page = await visit.open('/', { viewport: PHONE });
+  // Our own pages let no inline style in.
+  await page.goto('about:blank');
   await page.setContent(`
     <h1>One</h1><h1>Two</h1><h3>Skipped</h3>
     <button></button><input type="text" /><img src="x" />

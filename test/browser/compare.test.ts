@@ -116,7 +116,7 @@ describe('the compare page', () => {
     await page.keyboard.press('b');
     const plain = await sources();
     await page.keyboard.down(' ');
-    expect(await sources()).toEqual([...plain].reverse());
+    expect(await sources()).toEqual(plain.toReversed());
     await page.keyboard.up(' ');
     expect(await sources()).toEqual(plain);
   });

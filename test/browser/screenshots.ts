@@ -39,8 +39,15 @@ export const takeScreenshots = async ({
         const shoot = async (name: string): Promise<void> => {
           // Charts and pictures come after the page.
           await page.waitForTimeout(700);
+          if (fullPage) {
+            // As tall as the page: pictures are drawn only where they are in view.
+            const height = await page.evaluate<number>('document.documentElement.scrollHeight');
+            await page.setViewportSize({ width, height: Math.max(740, height) });
+            await page.waitForTimeout(500);
+          }
           const file = join(folder, `${name}-${width}-${scheme}.png`);
-          await page.screenshot({ path: file, fullPage });
+          await page.screenshot({ path: file });
+          await page.setViewportSize({ width, height: width === 360 ? 740 : 900 });
           files.push(file);
         };
         await page.goto(`${address}/`);

@@ -239,7 +239,8 @@ const listen = async (
   const decoder = new TextDecoder();
   let heard = '';
   let told = false;
-  while (reader !== undefined && !until(heard)) {
+  if (reader === undefined) throw new Error('the stream has no body');
+  while (!until(heard)) {
     const { done, value } = await reader.read();
     if (done) break;
     heard += decoder.decode(value, { stream: true });
@@ -248,7 +249,7 @@ const listen = async (
       meanwhile?.();
     }
   }
-  await reader?.cancel();
+  await reader.cancel();
   stop.abort();
   return heard;
 };
