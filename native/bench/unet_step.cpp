@@ -68,9 +68,12 @@ void print_layers(Tape& tape, int repeats) {
     Cost& cost = costs[std::string(layer.kind()) + " " + std::to_string(in.h) + "x" + std::to_string(in.w)];
     cost.forward += best[i].first, cost.backward += best[i].second, cost.count++;
   }
+  Cost sum;
   for (const auto& [name, cost] : costs) {
+    sum.forward += cost.forward, sum.backward += cost.backward;
     std::fprintf(stderr, "%8.2f %8.2f ms  %s (%d)\n", cost.forward * 1e3, cost.backward * 1e3, name.c_str(), cost.count);
   }
+  std::fprintf(stderr, "%8.2f %8.2f ms  sum\n", sum.forward * 1e3, sum.backward * 1e3);
 }
 
 } // namespace

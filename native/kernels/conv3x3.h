@@ -66,36 +66,64 @@ inline constexpr int kChannelBlock = 128;
 
 namespace conv_detail {
 
-// Rows [begin, end) of (picture, output of the class), for all panels and one block of channels.
-inline void class_part(const Conv& conv, const TapClass& group, Range rows, int c0, int depth) {
-  const int count = (int)group.outputs.size(), taps = (int)group.taps.size();
+// A tile's pointers, found once for all panels.
+struct ConvTile {
+  int height;
+  const float* rows[kMostTaps][kTileRows];
+  float* out[kTileRows];
+  const float* start[kTileRows];
+};
+inline constexpr int kTiles = 8; // at a time: their pointers stay in L1
+
+// Multiplies some tiles by all panels, channels [c0, c0 + depth).
+inline void multiply_tiles(const Conv& conv, const TapClass& group, const ConvTile* tiles, int count, int c0,
+                           int depth) {
+  const int taps = (int)group.taps.size();
   const size_t panel_size = (size_t)conv.taps * conv.in_channels * kPanel;
   for (int o = 0, p = 0; o < conv.out_channels; o += kPanel, p++) {
-    Term terms[kMostTaps];
-    TileOutput out;
-    out.columns = std::min(kPanel, conv.out_channels - o);
-    out.has_start = c0 > 0 || conv.residual != nullptr || conv.per_picture != nullptr;
-    out.bias = c0 == 0 && conv.bias != nullptr ? conv.bias + o : nullptr;
+    const float* panels[kMostTaps];
     for (int t = 0; t < taps; t++) {
       const size_t row = (size_t)group.taps[t] * conv.in_channels + c0;
-      terms[t].panel = conv.panels + p * panel_size + row * kPanel;
+      panels[t] = conv.panels + p * panel_size + row * kPanel;
     }
-    int picture = rows.begin / count, pixel = rows.begin % count;
-    for_each_tile(rows.end - rows.begin, [&](int, int height) {
-      for (int i = 0; i < height; i++) {
-        const float* in = conv.in + (size_t)picture * conv.in_pixels * conv.in_channels + c0;
-        const int* inputs = &group.inputs[(size_t)pixel * taps];
-        for (int t = 0; t < taps; t++) terms[t].rows[i] = in + (size_t)inputs[t] * conv.in_channels;
-        const size_t row = (size_t)picture * conv.out_pixels + group.outputs[pixel];
-        out.rows[i] = conv.out + row * conv.out_channels + o;
-        out.start[i] = c0 > 0                 ? out.rows[i]
-                       : conv.residual != nullptr ? conv.residual + row * conv.out_channels + o
-                                                  : conv.per_picture + (size_t)picture * conv.out_channels + o;
-        if (++pixel == count) pixel = 0, picture++;
-      }
-      multiply_tile(height, terms, taps, depth, out);
-    });
+    for (const ConvTile* tile = tiles; tile != tiles + count; tile++) {
+      ScatteredOutput to{tile->out};
+      to.columns = std::min(kPanel, conv.out_channels - o);
+      to.offset = o;
+      to.start = tile->start[0] != nullptr ? tile->start : nullptr;
+      to.bias = c0 == 0 && conv.bias != nullptr ? conv.bias + o : nullptr;
+      with_constant_rows(tile->height, [&]<int Rows>() {
+        convolve_tile<Rows>(tile->rows, panels, taps, depth, to);
+      });
+    }
   }
+}
+
+// Rows [begin, end) of (picture, output of the class), for all panels and one block of channels.
+inline void class_part(const Conv& conv, const TapClass& group, Range rows, int c0, int depth) {
+  const int class_size = (int)group.outputs.size(), taps = (int)group.taps.size();
+  int picture = rows.begin / class_size, pixel = rows.begin % class_size, count = 0;
+  ConvTile tiles[kTiles];
+  for_each_tile(rows.end - rows.begin, [&](int, int height) {
+    ConvTile& tile = tiles[count++];
+    tile.height = height;
+    for (int i = 0; i < height; i++) {
+      const float* in = conv.in + (size_t)picture * conv.in_pixels * conv.in_channels + c0;
+      const int* inputs = &group.inputs[(size_t)pixel * taps];
+      for (int t = 0; t < taps; t++) tile.rows[t][i] = in + (size_t)inputs[t] * conv.in_channels;
+      const size_t row = (size_t)picture * conv.out_pixels + group.outputs[pixel];
+      tile.out[i] = conv.out + row * conv.out_channels;
+      tile.start[i] = c0 > 0                        ? tile.out[i]
+                      : conv.residual != nullptr    ? conv.residual + row * conv.out_channels
+                      : conv.per_picture != nullptr ? conv.per_picture + (size_t)picture * conv.out_channels
+                                                    : nullptr;
+      if (++pixel == class_size) pixel = 0, picture++;
+    }
+    if (count < kTiles) return;
+    multiply_tiles(conv, group, tiles, count, c0, depth);
+    count = 0;
+  });
+  multiply_tiles(conv, group, tiles, count, c0, depth);
 }
 
 } // namespace conv_detail

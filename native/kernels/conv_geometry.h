@@ -89,8 +89,7 @@ class ConvGeometry {
     block.pairs.resize(taps());
     for (int n = 0; n < blocks.group; n++)
       for (const auto& [tap, in, out] : meetings) {
-        const int a = n * block.input_count + in - first, g = n * block.output_count + out;
-        block.pairs[tap].push_back({a * kTileStride, g * kPanel});
+        block.pairs[tap].push_back({n * block.input_count + in - first, n * block.output_count + out});
       }
     blocks.blocks.push_back(std::move(block));
   }

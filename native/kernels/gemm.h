@@ -34,19 +34,21 @@ inline void multiply_rows(const Gemm& g, Range rows) {
     for (int k0 = 0; k0 < g.depth; k0 += depth_block)
       for (int o = 0, p = 0; o < g.columns; o += kPanel, p++)
         for_each_tile(m1 - m0, [&](int offset, int height) {
-          Term term;
-          TileOutput out;
-          out.columns = std::min(kPanel, g.columns - o);
-          out.bias = g.bias != nullptr && k0 == 0 ? g.bias + o : nullptr;
-          out.has_start = k0 > 0 || g.residual != nullptr;
-          term.panel = g.panels + p * g.panel_size + (size_t)k0 * kPanel;
-          for (int i = 0; i < height; i++) {
-            const size_t m = (size_t)m0 + offset + i;
-            term.rows[i] = g.a + m * g.a_stride + k0;
-            out.rows[i] = g.c + m * g.c_stride + o;
-            out.start[i] = k0 > 0 ? out.rows[i] : g.residual + m * g.residual_stride + o;
+          const size_t m = (size_t)m0 + offset;
+          TileOutput to{g.c + m * g.c_stride + o, (size_t)g.c_stride};
+          to.columns = std::min(kPanel, g.columns - o);
+          if (k0 > 0) {
+            to.start = to.out, to.start_stride = to.stride;
+          } else {
+            to.bias = g.bias != nullptr ? g.bias + o : nullptr;
+            to.start = g.residual != nullptr ? g.residual + m * g.residual_stride + o : nullptr;
+            to.start_stride = g.residual_stride;
           }
-          multiply_tile(height, &term, 1, std::min(depth_block, g.depth - k0), out);
+          const float* panel = g.panels + p * g.panel_size + (size_t)k0 * kPanel;
+          const int depth = std::min(depth_block, g.depth - k0);
+          with_constant_rows(height, [&]<int Rows>() {
+            multiply_tile<Rows>(g.a + m * g.a_stride + k0, g.a_stride, panel, depth, to);
+          });
         });
   }
 }

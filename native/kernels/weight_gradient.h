@@ -3,8 +3,8 @@
 // (1) dW[tap][i][o] (+)= sum over pairs (p, q) of tap: x[p][i] * g[q][o]
 // (2) db[o]         (+)= sum over q: g[q][o]
 //
-// Pixels go in blocks that stay in L2: g is packed into panels once a block, x once a tile of
-// channels, and both are used for every tap.
+// Pixels go in blocks: g is packed into a few panels that stay in L2, x into a tile of channels that
+// stays in L1, and both are used for every tap.
 #pragma once
 #include <vector>
 
@@ -27,11 +27,13 @@ struct PixelBlocks {
 };
 
 inline constexpr int kBlockPixels = 256;
+inline constexpr int kTileStride = 8; // floats a pixel of packed x
+static_assert(kTileStride >= kTileRows);
 
 // The blocks of a linear layer: each row is a picture of one pixel.
 inline PixelBlocks row_blocks() {
   PixelBlocks rows{kBlockPixels, 1, 1, {{0, 1, 0, 1, {{}}}}};
-  for (int i = 0; i < kBlockPixels; i++) rows.blocks[0].pairs[0].push_back({i * kTileStride, i * kPanel});
+  for (int i = 0; i < kBlockPixels; i++) rows.blocks[0].pairs[0].push_back({i, i});
   return rows;
 }
 
@@ -77,59 +79,92 @@ inline void pack_tile(const float* x, int stride, int pixels, float* to) {
   }
 }
 
+// Panels of packed g at a time.
+inline constexpr int kPanelGroup = 8;
+// A linear layer's x is read as it lies, if its rows are so short that a block of them fits L1.
+inline constexpr int kShortRow = 64;
+
+namespace weight_gradient_detail {
+
+// Pictures [first, first + count) of one block.
+struct Part {
+  const PixelBlock* block;
+  int first, count, output_pixels, input_pixels;
+  bool accumulate, accumulate_bias;
+};
+
+inline void pack_panels(const WeightGradient& job, const Part& part, Range panels, bool bias, float* packed) {
+  const PixelBlock& block = *part.block;
+  for (int panel = panels.begin; panel < panels.end; panel++) {
+    Vec sums[kTileVectors] = {};
+    for (int n = part.first; n < part.first + part.count; n++, packed += (size_t)block.output_count * kPanel) {
+      const size_t pixel = (size_t)n * part.output_pixels + block.output_first;
+      pack_panel(job.g + pixel * job.g_stride + panel * kPanel, job.g_stride, job.out - panel * kPanel,
+                 block.output_count, packed, sums);
+    }
+    for (int j = 0; bias && j < kTileVectors; j++) { // (2)
+      float* db = job.db + panel * kPanel + j * kLanes;
+      store(db, part.accumulate_bias ? load(db) + sums[j] : sums[j]);
+    }
+  }
+}
+
+// Channels [channel, channel + rows) of the gradient in these panels.
+inline void tile_of_channels(const WeightGradient& job, const Part& part, Range panels, int channel, int rows,
+                             const float* packed_g, float* packed_x) {
+  const PixelBlock& block = *part.block;
+  const int taps = (int)block.pairs.size();
+  const size_t panel_size = (size_t)block.output_count * part.count * kPanel;
+  const float* x = job.x + ((size_t)part.first * part.input_pixels + block.input_first) * job.x_stride + channel;
+  size_t x_stride = job.x_stride;
+  if (taps > 1 || job.x_stride > kShortRow) {
+    for (int n = 0; n < part.count; n++) {
+      pack_tile(x + (size_t)n * part.input_pixels * job.x_stride, job.x_stride, block.input_count,
+                packed_x + (size_t)n * block.input_count * kTileStride);
+    }
+    x = packed_x, x_stride = kTileStride;
+  }
+  for (int panel = panels.begin; panel < panels.end; panel++)
+    for (int tap = 0; tap < taps; tap++) { // (1)
+      const auto& pairs = block.pairs[tap];
+      const int count = (int)(pairs.size() / job.blocks->group) * part.count;
+      const size_t row = (size_t)job.first_row + (size_t)tap * job.tap_rows + channel;
+      float* dw = job.dw + ((size_t)panel * job.panel_rows + row) * kPanel;
+      const float* g = packed_g + (panel - panels.begin) * panel_size;
+      with_constant_rows(rows, [&]<int Rows>() {
+        accumulate_tile<Rows>(x, x_stride, g, pairs.data(), count, dw, part.accumulate);
+      });
+    }
+}
+
+} // namespace weight_gradient_detail
+
 // The part of the gradient that lies in these panels and these input channels.
 inline void weight_gradient_part(const WeightGradient& job, Range panels, Range channels, bool bias) {
+  using namespace weight_gradient_detail;
   const PixelBlocks& table = *job.blocks;
-  const int taps = (int)table.blocks[0].pairs.size();
   int most_in = 0, most_out = 0;
   for (const auto& block : table.blocks) {
     most_in = std::max(most_in, block.input_count * table.group);
     most_out = std::max(most_out, block.output_count * table.group);
   }
   Scratch scratch;
-  float* packed_g = scratch.take((size_t)(panels.end - panels.begin) * most_out * kPanel);
+  float* packed_g = scratch.take((size_t)kPanelGroup * most_out * kPanel);
   float* packed_x = scratch.take((size_t)most_in * kTileStride);
   bool first = true;
-  for (int n0 = 0; n0 < job.pictures; n0 += table.group) {
-    const int pictures = std::min(table.group, job.pictures - n0);
+  for (int n = 0; n < job.pictures; n += table.group)
     for (const PixelBlock& block : table.blocks) {
-      const size_t panel_size = (size_t)block.output_count * pictures * kPanel;
-      for (int panel = panels.begin; panel < panels.end; panel++) {
-        Vec sums[kTileVectors] = {};
-        float* to = packed_g + (panel - panels.begin) * panel_size;
-        for (int n = 0; n < pictures; n++) {
-          const size_t pixel = (size_t)(n0 + n) * table.output_pixels + block.output_first;
-          pack_panel(job.g + pixel * job.g_stride + panel * kPanel, job.g_stride,
-                     job.out - panel * kPanel, block.output_count,
-                     to + (size_t)n * block.output_count * kPanel, sums);
-        }
-        for (int j = 0; bias && j < kTileVectors; j++) { // (2)
-          float* db = job.db + panel * kPanel + j * kLanes;
-          store(db, first && !job.accumulate_bias ? sums[j] : load(db) + sums[j]);
-        }
+      const Part part{&block, n, std::min(table.group, job.pictures - n), table.output_pixels, table.input_pixels,
+                      !first || job.accumulate, !first || job.accumulate_bias};
+      for (int p = panels.begin; p < panels.end; p += kPanelGroup) {
+        const Range group{p, std::min(panels.end, p + kPanelGroup)};
+        pack_panels(job, part, group, bias, packed_g);
+        for_each_tile(channels.end - channels.begin, [&](int offset, int rows) {
+          tile_of_channels(job, part, group, channels.begin + offset, rows, packed_g, packed_x);
+        });
       }
-      for_each_tile(channels.end - channels.begin, [&](int offset, int rows) {
-        const int channel = channels.begin + offset;
-        for (int n = 0; n < pictures; n++) {
-          const size_t pixel = (size_t)(n0 + n) * table.input_pixels + block.input_first;
-          pack_tile(job.x + pixel * job.x_stride + channel, job.x_stride, block.input_count,
-                    packed_x + (size_t)n * block.input_count * kTileStride);
-        }
-        for (int panel = panels.begin; panel < panels.end; panel++)
-          for (int tap = 0; tap < taps; tap++) { // (1)
-            const auto& pairs = block.pairs[tap];
-            const int count = (int)(pairs.size() / table.group) * pictures;
-            const size_t row = (size_t)job.first_row + (size_t)tap * job.tap_rows + channel;
-            float* dw = job.dw + ((size_t)panel * job.panel_rows + row) * kPanel;
-            const float* g = packed_g + (panel - panels.begin) * panel_size;
-            with_constant_rows(rows, [&]<int Rows>() {
-              accumulate_tile<Rows>(packed_x, g, pairs.data(), count, dw, !first || job.accumulate);
-            });
-          }
-      });
       first = false;
     }
-  }
 }
 
 // Each thread has its own outputs, so that nothing is summed across threads: whole panels where they
