@@ -4,7 +4,8 @@
  * listens.
  */
 import type { Db } from '../db/connection.ts';
-import { dataVersion, lastEventId } from '../db/pages.ts';
+import { lastEventId } from '../db/pages.ts';
+import { dataVersion } from '../db/page-details.ts';
 
 export const POLL_MS = 500;
 

@@ -1,6 +1,6 @@
 /** The state of engine, worker and device in one dot and a few words. */
 import type { Db } from '../db/connection.ts';
-import { busyDevices, listProcesses } from '../db/pages.ts';
+import { busyDevices, listProcesses } from '../db/page-details.ts';
 import { isAlive } from '../db/processes.ts';
 import type { HouseState } from './pages/layout.ts';
 

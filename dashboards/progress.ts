@@ -1,7 +1,8 @@
 /** How far a run is: pace, time left, and what it has cost so far. */
 import { readPoints } from '../db/metrics.ts';
 import type { Db } from '../db/connection.ts';
-import { epochsForPage, runningLaunches, type ListedRun } from '../db/pages.ts';
+import { epochsForPage, type ListedRun } from '../db/pages.ts';
+import { runningLaunches } from '../db/page-details.ts';
 import type { Recipe } from '../recipes/schema.ts';
 import {
   formatAge,

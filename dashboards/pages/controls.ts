@@ -1,6 +1,7 @@
 /** What a person can ask of a run, and what became of what was asked. */
 import { html } from 'hono/html';
-import type { ListedRun, ShownRequest } from '../../db/pages.ts';
+import type { ListedRun } from '../../db/pages.ts';
+import type { ShownRequest } from '../../db/page-details.ts';
 import { formatClock, formatDuration } from './format.ts';
 import type { Html } from './layout.ts';
 

@@ -1,15 +1,14 @@
 /** The run page: state and its reason, controls, validation and the latest samples; then the rest. */
 import { html } from 'hono/html';
 import type {
-  KeptCheckpoint,
   ListedRun,
   ShownEpoch,
   ShownEvaluation,
   ShownEvent,
-  ShownRequest,
   ShownSample,
   EpochUsage,
 } from '../../db/pages.ts';
+import type { KeptCheckpoint, ShownRequest } from '../../db/page-details.ts';
 import { recipeOf, toneOf } from '../progress.ts';
 import { controls } from './controls.ts';
 import { epochsTable } from './epochs.ts';

@@ -172,7 +172,7 @@ export const runsPage = (runs: readonly RunsPageRun[], query: string): Html => {
             <th scope="col">Started</th>
           </tr>
         </thead>
-        ${group('Running', moving, query)} ${group('Failed', failed, query)}
+        ${group('Under way', moving, query)} ${group('Failed', failed, query)}
         ${group('Finished', rest, query)}
       </table>
     </div>

@@ -1,7 +1,7 @@
 /** What the routes are given by the composition root. */
 import type { Context } from 'hono';
 import type { Db } from '../../db/connection.ts';
-import type { ShownRequest } from '../../db/pages.ts';
+import type { ShownRequest } from '../../db/page-details.ts';
 import type { Curves } from '../curves.ts';
 import type { Frame } from '../pages/layout.ts';
 import type { Verb } from '../pages/controls.ts';

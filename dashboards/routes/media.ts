@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join, sep } from 'node:path';
 import { Hono, type Context } from 'hono';
 import sharp from 'sharp';
-import { sampleFile } from '../../db/pages.ts';
+import { sampleFile } from '../../db/page-details.ts';
 import type { RouteDeps } from './deps.ts';
 
 const sizes = new Set(['256', '512']);

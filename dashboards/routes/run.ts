@@ -1,16 +1,18 @@
 import { Hono } from 'hono';
 import {
-  curvesOfRun,
   epochsForPage,
   evaluationsOfRun,
-  marksOfRun,
-  newestCheckpoint,
-  newestEvents,
-  requestsForPage,
   runForPage,
   samplesOfRun,
   usageOfEpochs,
+  newestEvents,
 } from '../../db/pages.ts';
+import {
+  curvesOfRun,
+  marksOfRun,
+  newestCheckpoint,
+  requestsForPage,
+} from '../../db/page-details.ts';
 import { parseView } from '../pages/curves.ts';
 import { layout } from '../pages/layout.ts';
 import { problemPage } from '../pages/problem.ts';

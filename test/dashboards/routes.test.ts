@@ -17,7 +17,7 @@ describe('runs', () => {
   test('those on their way come first, then the failed, then the rest', async () => {
     const page = await text('/');
     const order = [
-      'Running',
+      'Under way',
       'emoji-night',
       'emoji-wide',
       'Failed',

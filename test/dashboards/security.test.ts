@@ -3,7 +3,7 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TillerError } from '../../recipes/errors.ts';
 import { homePaths } from '../../db/home.ts';
-import { sampleFile } from '../../db/pages.ts';
+import { sampleFile } from '../../db/page-details.ts';
 import { HOSTILE } from '../fixtures/seed-record.ts';
 import { HOST, ORIGIN, seededPages } from './pages.ts';
 
