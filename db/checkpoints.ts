@@ -1,7 +1,7 @@
 /** Checkpoints that a trainer published. Those on disk count, even if no line of theirs was taken in. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { and, desc, eq, lte, or } from 'drizzle-orm';
+import { and, desc, eq, or } from 'drizzle-orm';
 import { prepared, type Db } from './connection.ts';
 import { newId } from './ids.ts';
 import { leased, type Lease } from './leases.ts';
@@ -11,20 +11,6 @@ export type CheckpointRow = typeof table.$inferSelect;
 export type CheckpointState = 'kept' | 'deleted' | 'corrupt';
 
 const newestFirst = [desc(table.step), desc(table.created_at), desc(table.id)] as const;
-
-/** The newest one that is kept, at or below `maxStep`. */
-export const latestCheckpoint = (
-  db: Db,
-  run: string,
-  maxStep = Number.MAX_SAFE_INTEGER,
-): CheckpointRow | undefined =>
-  db.orm
-    .select()
-    .from(table)
-    .where(and(eq(table.run, run), eq(table.state, 'kept'), lte(table.step, maxStep)))
-    .orderBy(...newestFirst)
-    .limit(1)
-    .get();
 
 /** The one that an epoch ended with. */
 export function epochCheckpoint(db: Db, run: string, epoch: number): CheckpointRow | undefined {

@@ -97,8 +97,11 @@ export function prepared<Parameters extends unknown[], Row = unknown>(
   return statement as unknown as Database.Statement<Parameters, Row>;
 }
 
-const codeOf = (error: unknown): string =>
-  error instanceof Database.SqliteError ? error.code : '';
+/** By its code and not by its class: where the module is loaded twice, there are two. */
+function codeOf(error: unknown): string {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === 'string' && code.startsWith('SQLITE_') ? code : '';
+}
 
 /** SQLite's error as one of ours, where a person can do something about it. */
 export function recordError(error: unknown, file: string): unknown {

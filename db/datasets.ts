@@ -1,12 +1,10 @@
 /** Prepared data sets, each under the hash of its content, with what every picture is called. */
-import { asc, eq } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import { TillerError } from '../recipes/errors.ts';
 import { immediate, type Db } from './connection.ts';
 import { caption, dataset as table, item } from './schema.ts';
 
 export type DatasetRow = typeof table.$inferSelect;
-export type ItemRow = typeof item.$inferSelect;
-export type CaptionRow = typeof caption.$inferSelect;
 
 export interface NewDataset {
   hash: string;
@@ -63,14 +61,3 @@ export function getDataset(db: Db, id: string): DatasetRow {
   if (row === undefined) throw new TillerError('INTERNAL', `The record knows no data set ${id}`);
   return row;
 }
-
-export const itemsOf = (db: Db, id: string): ItemRow[] =>
-  db.orm.select().from(item).where(eq(item.dataset, id)).orderBy(asc(item.position)).all();
-
-export const captionsOf = (db: Db, id: string): CaptionRow[] =>
-  db.orm
-    .select()
-    .from(caption)
-    .where(eq(caption.dataset, id))
-    .orderBy(asc(caption.position), asc(caption.id))
-    .all();

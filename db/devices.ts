@@ -55,14 +55,6 @@ export function releaseDevice(db: Db, run: string): void {
   });
 }
 
-/** Who waits for any device, the next one first. */
-export const deviceQueue = (db: Db): Waiting[] =>
-  prepared<[], Waiting>(
-    db,
-    `SELECT w.device, w.run, w.priority, w.since FROM device_wait w JOIN run r ON r.id = w.run
-     WHERE r.state NOT IN (${IDLE}) ORDER BY w.device, w.priority, w.since, w.rowid`,
-  ).all();
-
 /** Undefined if nobody has it, or one that no longer uses it. */
 const holderOf = (db: Db, device: string): string | undefined =>
   prepared<[string], { holder: string }>(

@@ -13,9 +13,9 @@ import {
   type Columns,
   type Series,
 } from './chunks.ts';
-import { immediate, prepared, type Db } from './connection.ts';
+import { prepared, type Db } from './connection.ts';
 import { encodeFigure } from './figures.ts';
-import { columnsOf, findSeries, getSeries, hotPoints, mergeColumns } from './series.ts';
+import { columnsOf, findSeries, hotPoints, mergeColumns } from './series.ts';
 
 export { readSeries, type SeriesView } from './buckets.ts';
 export type { Bucket } from './grid.ts';
@@ -33,24 +33,6 @@ export interface Appended {
   redone: number;
   /** the first of those that had another value; NaN is NaN, and -0 is not 0 */
   difference: { step: number; recorded: number; redone: number } | undefined;
-}
-
-/** Adds points to curves of a run, in any order. For a trainer's own there is `ingest`, with its lease. */
-export function appendPoints(
-  db: Db,
-  run: string,
-  points: readonly { name: string; step: number; value: number }[],
-): void {
-  const byName = Map.groupBy(points, ({ name }) => name);
-  immediate(db, () => {
-    for (const [name, some] of byName) {
-      const unique = new Map<number, number>();
-      for (const { step, value } of some) if (!unique.has(step)) unique.set(step, value);
-      const steps = Float64Array.from(unique.keys()).sort();
-      const values = steps.map((step) => unique.get(step)!);
-      appendColumns(db, run, name, { steps, values });
-    }
-  });
 }
 
 /** Adds points in ascending order of their steps. Call it inside a transaction. */
@@ -101,16 +83,6 @@ function insertHot(db: Db, series: Series, { steps, values }: Columns): void {
     insert.run(series.id, steps[index]!, encodeFigure(values[index]!));
   }
   series.hot += steps.length;
-}
-
-/** Seals the hot points. */
-export function sealSeries(db: Db, id: number): void {
-  immediate(db, () => {
-    const series = getSeries(db, id);
-    if (series === undefined || series.hot === 0) return;
-    sealWith(db, series, noPoints);
-    saveSeries(db, series);
-  });
 }
 
 /** Seals the hot points and those behind them. Changes `series`. */

@@ -111,11 +111,3 @@ export const stopAsked = (db: Db, run: string): boolean =>
       taken !== null &&
       (JSON.parse(given) as { after?: string }).after !== 'epoch',
   );
-
-export const listRequests = (db: Db, run: string): RequestRow[] =>
-  db.orm
-    .select()
-    .from(table)
-    .where(eq(table.run, run))
-    .orderBy(...inOrder)
-    .all();

@@ -6,12 +6,6 @@ import { artifact, prompt, sample } from './schema.ts';
 
 export type SampleRow = typeof sample.$inferSelect;
 export type PromptRow = typeof prompt.$inferSelect;
-export interface SampleWithPrompt extends SampleRow {
-  text: string;
-  negative: string;
-  position: number;
-}
-
 export interface NewArtifact {
   sha256: string;
   mediaType: string;
@@ -45,15 +39,6 @@ export const listSamples = (db: Db, run: string): SampleRow[] =>
     .where(eq(sample.run, run))
     .orderBy(asc(sample.epoch), asc(sample.step), asc(sample.prompt))
     .all();
-
-/** Of an epoch's evaluation, in the recipe's order; what was made on request is left out. */
-export const samplesOf = (db: Db, run: string, epoch: number): SampleWithPrompt[] =>
-  prepared<[string, number], SampleWithPrompt>(
-    db,
-    `SELECT s.*, p.text, p.negative, p.position FROM sample s JOIN prompt p ON p.id = s.prompt
-     WHERE s.run = ? AND s.epoch = ? AND s.request IS NULL
-     ORDER BY p.position, s.seed, s.width, s.height, s.weights, s.rowid`,
-  ).all(run, epoch);
 
 /** The id of a recipe's prompt, by its place there: the recipe of a run never changes. */
 export const promptId = (run: string, position: number): string => `${run}-${position}`;

@@ -19,9 +19,6 @@ export const findSeries = (db: Db, run: string, name: string): Series | undefine
     `SELECT ${columns} FROM series WHERE run = ? AND name = ?`,
   ).get(run, name);
 
-export const getSeries = (db: Db, id: number): Series | undefined =>
-  prepared<[number], Series>(db, `SELECT ${columns} FROM series WHERE id = ?`).get(id);
-
 export function hotPoints(db: Db, series: number, from: number, to: number): Columns {
   const rows = prepared<[number, number, number], { step: number; value: unknown }>(
     db,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { claimDevice, deviceQueue, releaseDevice } from '../../db/devices.ts';
+import { claimDevice, releaseDevice } from '../../db/devices.ts';
 import { setRunState, type RunState } from '../../db/runs.ts';
 import { newRecord, newRun } from './record.ts';
 
@@ -37,7 +37,6 @@ describe('a device', () => {
     claim(early, 3);
     claim(late, 3);
     claim(urgent, 1);
-    expect(deviceQueue(db).map(({ run }) => run)).toEqual([urgent, early, late]);
     const order: string[] = [];
     for (let turn = 0, last = holder; turn < 3; turn++) {
       releaseDevice(db, last);
@@ -47,7 +46,7 @@ describe('a device', () => {
       order.push((last = next!));
     }
     expect(order).toEqual([urgent, early, late]);
-    expect(deviceQueue(db)).toEqual([]);
+    expect(db.raw.prepare('SELECT * FROM device_wait').all()).toEqual([]);
   });
 
   test.each<RunState>(['done', 'stopped', 'failed', 'paused'])(

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
-import { latestCheckpoint } from '../../db/checkpoints.ts';
+import * as fc from 'fast-check';
+import { keptCheckpoints } from '../../db/checkpoints.ts';
 import { beginEpoch, endEpoch, listEpochs, markEvaluated } from '../../db/epochs.ts';
 import { getEvaluation } from '../../db/evaluations.ts';
 import { eventsAfter } from '../../db/events.ts';
@@ -271,14 +271,14 @@ describe('ingest', () => {
     };
     write(sha('1'));
     take(work, lines([checkpoint(10, path, 'epoch')]));
-    expect(latestCheckpoint(work.db, work.run)).toMatchObject({ weights_sha256: sha('1') });
+    expect(keptCheckpoints(work.db, work.run)).toMatchObject([{ weights_sha256: sha('1') }]);
     write(sha('2'));
     take(
       { ...work, launch: newLaunch(work.db, work.lease) },
       lines([checkpoint(10, path, 'epoch')]),
     );
     expect(kinds(work, 'difference')).toMatchObject([{ code: 'WEIGHTS_DIFFER' }]);
-    expect(latestCheckpoint(work.db, work.run)).toMatchObject({ weights_sha256: sha('2') });
+    expect(keptCheckpoints(work.db, work.run)).toMatchObject([{ weights_sha256: sha('2') }]);
   });
 
   test('a sample made again alike is one; with other bytes it is a difference', () => {

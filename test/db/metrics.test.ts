@@ -1,29 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { CHUNK } from '../../db/chunks.ts';
-import {
-  appendPoints,
-  readColumns,
-  readPoints,
-  readSeries,
-  sealSeries,
-  type Bucket,
-  type Point,
-} from '../../db/metrics.ts';
+import { readColumns, readPoints, readSeries, type Bucket, type Point } from '../../db/metrics.ts';
 import { findSeries } from '../../db/series.ts';
-import { newRecord, newRun } from './record.ts';
+import { appendPoints, newRecord, newRun } from './record.ts';
 
 const LOSS = 'loss';
 
 function newCurve() {
   const db = newRecord();
   const { id: run } = newRun(db);
-  const add = (points: readonly Point[]) =>
-    appendPoints(
-      db,
-      run,
-      points.map((point) => ({ name: LOSS, ...point })),
-    );
+  const add = (points: readonly Point[]) => appendPoints(db, run, LOSS, points);
   return { db, run, add };
 }
 
@@ -195,13 +182,20 @@ describe('a curve', () => {
     expect(readSeries(db, run, LOSS, { buckets: 2 })).toEqual(before);
   });
 
-  test('can be sealed at any time; a short chunk is filled later', () => {
+  test('a short chunk is filled later', () => {
     const { db, run, add } = newCurve();
-    const points = Array.from({ length: 4 * CHUNK }, (_, index) => ({ step: index, value: index }));
-    const cuts = [0, 5, 700, CHUNK, CHUNK + 1, 2 * CHUNK + 300, 4 * CHUNK - 1, 4 * CHUNK];
+    const points = Array.from({ length: 8 * CHUNK }, (_, index) => ({ step: index, value: index }));
+    const cuts = [
+      0,
+      CHUNK + 5,
+      2 * CHUNK + 700,
+      4 * CHUNK,
+      6 * CHUNK - 1,
+      7 * CHUNK - 1,
+      8 * CHUNK,
+    ];
     for (const [index, end] of cuts.slice(1).entries()) {
       add(points.slice(cuts[index], end));
-      sealSeries(db, findSeries(db, run, LOSS)!.id);
       expect(findSeries(db, run, LOSS)).toMatchObject({
         sealed: end,
         hot: 0,
@@ -214,6 +208,6 @@ describe('a curve', () => {
       .all();
     const full = (level: number, count: number) =>
       Array.from({ length: count }, () => ({ level, n: CHUNK * 2 ** level }));
-    expect(sizes).toEqual([...full(0, 4), ...full(1, 2), ...full(2, 1)]);
+    expect(sizes).toEqual([...full(0, 8), ...full(1, 4), ...full(2, 2), ...full(3, 1)]);
   });
 });

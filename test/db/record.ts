@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
-import { openRecord, type Db } from '../../db/connection.ts';
+import { immediate, openRecord, type Db } from '../../db/connection.ts';
 import { createLaunch, type LaunchRow } from '../../db/launches.ts';
 import { takeLease, type Lease } from '../../db/leases.ts';
+import { appendColumns, type Point } from '../../db/metrics.ts';
 import { migrate } from '../../db/migrate.ts';
 import { createRun, type NewRun, type RunRow } from '../../db/runs.ts';
 import { recipeSchema, type RecipeInput } from '../../recipes/schema.ts';
@@ -65,6 +66,15 @@ export function working(input: RecipeInput = {}): Working {
   const { id: run } = newRun(db, input);
   const lease = takeLease(db, run, 'test:1');
   return { db, run, lease, launch: newLaunch(db, lease) };
+}
+
+/** Adds points in any order, as no trainer would. */
+export function appendPoints(db: Db, run: string, name: string, points: readonly Point[]): void {
+  const unique = new Map<number, number>();
+  for (const { step, value } of points) if (!unique.has(step)) unique.set(step, value);
+  const steps = Float64Array.from(unique.keys()).sort();
+  const values = steps.map((step) => unique.get(step)!);
+  immediate(db, () => appendColumns(db, run, name, { steps, values }));
 }
 
 export const newLaunch = (db: Db, lease: Lease, epoch = 1): LaunchRow =>

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { captionsOf, getDataset, itemsOf, saveDataset } from '../../db/datasets.ts';
+import { getDataset, saveDataset } from '../../db/datasets.ts';
 import { eventsAfter } from '../../db/events.ts';
-import { launchEnded, latestLaunch, openLaunches } from '../../db/launches.ts';
+import { launchEnded, openLaunches } from '../../db/launches.ts';
+import { usageOfEpochs } from '../../db/pages.ts';
 import {
   acknowledgeRequest,
   createRequest,
@@ -15,7 +16,7 @@ import {
 } from '../../db/requests.ts';
 import { findRun, getRun, listRuns, recipeOf, setRunState } from '../../db/runs.ts';
 import { promptsOf } from '../../db/samples.ts';
-import { saveUsage, usageBetween, usageByEpoch, usageOfRun } from '../../db/usage.ts';
+import { saveUsage } from '../../db/usage.ts';
 import { newLaunch, newRecord, newRun, working } from './record.ts';
 
 describe('a run', () => {
@@ -124,30 +125,22 @@ test('launches are open until they end, once', () => {
   launchEnded(db, lease, launch.id, { exit: { code: 0, signal: null } });
   launchEnded(db, lease, launch.id, null);
   expect(openLaunches(db, run).map(({ id }) => id)).toEqual([next.id]);
-  expect(latestLaunch(db, run, 1, 'train')?.id).toBe(next.id);
   const ended = db.raw.prepare('SELECT outcome FROM launch WHERE id = ?').get(launch.id);
   expect(ended).toEqual({ outcome: '{"exit":{"code":0,"signal":null}}' });
 });
 
-test('usage is a row a launch, brought up to date, and added up by epoch', () => {
+test('usage is a row a launch, brought up to date', () => {
   const { db, run, lease, launch } = working();
-  const second = newLaunch(db, lease, 2);
   const cost = { metered: true, pricePerKwh: 0.5, currency: 'EUR' };
   saveUsage(db, lease, launch, { ...cost, deviceSeconds: 1, joules: 1 });
   saveUsage(db, lease, launch, { ...cost, deviceSeconds: 10, joules: 3.6e6 });
+  const second = newLaunch(db, lease, 2);
   saveUsage(db, lease, second, { ...cost, deviceSeconds: 5, joules: 7.2e6, metered: false });
-  expect(usageOfRun(db, run)).toEqual({
-    seconds: 15,
-    joules: 10.8e6,
-    money: 1.5,
-    currency: 'EUR',
-    metered: false,
-  });
-  expect(usageByEpoch(db, run)).toMatchObject([
-    { epoch: 1, money: 0.5, metered: true },
-    { epoch: 2, money: 1, metered: false },
+  const shared = { currency: 'EUR' };
+  expect(usageOfEpochs(db, run)).toEqual([
+    { epoch: 1, seconds: 10, joules: 3.6e6, money: 0.5, metered: 1, ...shared },
+    { epoch: 2, seconds: 5, joules: 7.2e6, money: 1, metered: 0, ...shared },
   ]);
-  expect(usageBetween(db, run, 2, 9).seconds).toBe(5);
 });
 
 test('a data set is kept once, with its items and captions', () => {
@@ -182,9 +175,10 @@ test('a data set is kept once, with its items and captions', () => {
     manifest: '/elsewhere/manifest.json',
     train_items: 1,
   });
-  expect(itemsOf(db, 'h').map(({ split }) => split)).toEqual(['train', 'validation']);
-  expect(captionsOf(db, 'h').map(({ text, weight }) => [text, weight])).toEqual([
-    ['a', 1],
-    ['b', 2],
+  const all = (table: string) => db.raw.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all();
+  expect(all('item')).toMatchObject([{ split: 'train' }, { split: 'validation', file: 'c.png' }]);
+  expect(all('caption')).toMatchObject([
+    { position: 0, text: 'a', weight: 1, source: 'file' },
+    { position: 0, text: 'b', weight: 2 },
   ]);
 });
