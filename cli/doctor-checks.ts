@@ -8,6 +8,7 @@ import { execa } from 'execa';
 import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
 import { migrate } from '../db/migrate.ts';
+import { engineFileState, engineState } from '../engine/check.ts';
 import { isListening } from '../engine/ports.ts';
 import { findCompiler } from '../native/compiler.ts';
 import { locateGgml } from '../native/ggml.ts';
@@ -36,9 +37,11 @@ export const checks: readonly Check[] = [
   { name: 'git', look: git },
   { name: 'ggml', look: async (env) => `release ${(await locateGgml({ env })).release}` },
   { name: 'devices', look: devices },
+  { name: 'engine', look: engineState },
   { name: 'ports', look: ports },
   { name: 'home', look: home },
   { name: 'record', look: record },
+  { name: 'engine.db', look: engineFileState },
   { name: 'disk', look: disk },
 ];
 
