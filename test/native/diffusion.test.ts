@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -126,6 +137,17 @@ describe('training', () => {
     const [b, c] = await Promise.all(twice);
     expect(trace(b ?? [])).toEqual(trace(c ?? []));
     expect(trace(b ?? []).at(-1)?.loss).toBeCloseTo(a.at(-1)?.loss ?? 0, 3);
+  });
+
+  test('ggml, which computes on GPUs, comes to the same on this processor', async () => {
+    const own = trace(await train(await place(), { last_step: 8 }));
+    const ggml = await train(await place(), { last_step: 8, device: 'ggml-cpu' });
+    expect(of(ggml, 'hello')[0]?.fingerprint).toMatchObject({ device: 'ggml-cpu' });
+    for (const [i, { loss, grad_norm, items_hash }] of trace(ggml).entries()) {
+      expect(items_hash).toBe(own[i]?.items_hash);
+      expect(Math.abs(loss / (own[i]?.loss ?? 0) - 1)).toBeLessThan(1e-3);
+      expect(Math.abs((grad_norm ?? 0) / (own[i]?.grad_norm ?? 0) - 1)).toBeLessThan(1e-2);
+    }
   });
 
   test.each(['epsilon', 'v'])('min-SNR weighs the loss of %s prediction', async (prediction) => {
@@ -414,6 +436,13 @@ describe('commands', () => {
   });
 });
 
+test('devices: our own kernels, and what ggml finds', async () => {
+  const { stdout } = await execa(trainer, ['devices']);
+  const { devices } = JSON.parse(stdout) as { devices: { kind: string }[] };
+  expect(devices[0]).toMatchObject({ kind: 'cpu', description: expect.stringContaining('floats') });
+  expect(devices.map(({ kind }) => kind)).toContain('ggml-cpu');
+});
+
 describe('evaluation', () => {
   const evaluate = (where: Place, changes: JobChanges = {}) =>
     train(where, {
@@ -523,12 +552,19 @@ describe('a full disk', () => {
     await mkdir(folder, { recursive: true });
     const { failed, stderr } = await execa(
       'mount',
-      ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder],
+      ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', folder],
       { reject: false },
     );
     if (failed)
       console.warn(`not tested: a full disk needs a mount, which is not allowed here (${stderr})`);
     return !failed;
+  };
+
+  /** All room but for a job file. */
+  const fill = async (file: string): Promise<void> => {
+    const writing = writeFile(file, Buffer.alloc(16 << 20));
+    await expect(writing).rejects.toMatchObject({ code: 'ENOSPC' });
+    await truncate(file, (await stat(file)).size - (64 << 10));
   };
 
   test('training stops at the last good checkpoint, and goes on when there is room', async () => {
@@ -541,11 +577,7 @@ describe('a full disk', () => {
       const good = await contents(checkpointPath(where, STEPS));
       const trained = await launch(trainer, jobFor(where, secondEpoch(where)));
       await trained.until((event) => event.event === 'step');
-      await writeFile(join(folder, 'filler'), Buffer.alloc(8 << 20)).catch(
-        (error: NodeJS.ErrnoException) => {
-          expect(error.code).toBe('ENOSPC');
-        },
-      );
+      await fill(join(folder, 'filler'));
       const { code, events } = await trained.finished;
       expect([code, of(events, 'error')]).toMatchObject([73, [{ code: 'DISK_FULL', exit: 73 }]]);
       expect(of(events, 'checkpoint')).toEqual([]);
