@@ -1,84 +1,12 @@
 /** The compare page: the state of the view, its address, its keys. */
-import { announce, find, findAll, onPhone, problem, reducedMotion, setAddress } from './dom.ts';
+import { announce, find, findAll, onPhone, problem, setAddress } from './dom.ts';
 import { startBinsChart } from './bins-chart.ts';
 import { addKeys } from './keys.ts';
 import { onRefresh, visit } from './refresh.ts';
-import {
-  createStage,
-  modes,
-  nameOf,
-  type Mode,
-  type SideName,
-  type StagePair,
-  type StageState,
-} from './stage.ts';
+import { createStage } from './stage.ts';
+import { modes, nameOf, type Mode, type SideName } from './stage-state.ts';
+import { readData, readState, writeState } from './compare-view.ts';
 import { actualZoom, wholePicture } from './viewport.ts';
-
-interface Side {
-  readonly run: string;
-  readonly name: string;
-  readonly epoch: number;
-}
-
-interface StageData {
-  readonly a: Side;
-  readonly b: Side;
-  readonly names: Record<SideName, string>;
-  /** Evaluated epochs of every run. */
-  readonly epochs: Record<string, number[]>;
-  readonly pairs: StagePair[];
-  readonly shown: number;
-  readonly mode: Mode | null;
-}
-
-const readData = (): StageData | undefined => {
-  const text = find('#stage-data')?.dataset['stage'];
-  return text === undefined ? undefined : (JSON.parse(text) as StageData);
-};
-
-const numberIn = (text: string | null, least: number, most: number, otherwise: number): number => {
-  const value = text === null || text === '' ? NaN : Number(text);
-  return Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : otherwise;
-};
-
-const readState = (data: StageData): StageState => {
-  const query = new URL(location.href).searchParams;
-  const [x, y] = (query.get('at') ?? '').split(',');
-  const view = {
-    zoom: numberIn(query.get('zoom'), 0.01, 64, 1),
-    x: numberIn(x ?? null, 0, 1, 0.5),
-    y: numberIn(y ?? null, 0, 1, 0.5),
-  };
-  return {
-    mode: data.mode ?? (onPhone() ? 'flicker' : 'side'),
-    shown: data.shown,
-    pairs: data.pairs,
-    names: data.names,
-    baseline: query.get('baseline') === '1',
-    held: false,
-    linked: query.get('linked') !== '0',
-    views: { a: view, b: { ...view } },
-    slider: numberIn(query.get('slider'), 0, 100, 50),
-    gain: numberIn(query.get('gain'), 1, 8, 1),
-    // On a phone a tap changes the picture; blinking by itself is asked for.
-    blinking: !reducedMotion() && !onPhone(),
-    flickerSide: 'a',
-  };
-};
-
-const writeState = (state: StageState): void => {
-  const { zoom, x, y } = state.views.a;
-  setAddress({
-    prompt: String(state.shown + 1),
-    mode: state.mode,
-    baseline: state.baseline ? '1' : undefined,
-    linked: state.linked ? undefined : '0',
-    zoom: zoom === 1 ? undefined : zoom.toPrecision(4),
-    at: zoom === 1 ? undefined : `${x.toFixed(4)},${y.toFixed(4)}`,
-    slider: state.mode === 'slider' && state.slider !== 50 ? String(state.slider) : undefined,
-    gain: state.mode === 'difference' && state.gain !== 1 ? String(state.gain) : undefined,
-  });
-};
 
 export const startCompare = (): void => {
   const root = find('#stage');

@@ -12,37 +12,13 @@ import {
   type Selection,
 } from './chart-base.ts';
 import type { ChartOptions } from 'chart.js';
+import type { CurveAnswer } from './curve-answer.ts';
+import { showNotes, showTable } from './curve-notes.ts';
+import { startSelecting } from './chart-selection.ts';
 import { find, findAll, make, setAddress } from './dom.ts';
 import { onProgress } from './live.ts';
 import { onRefresh } from './refresh.ts';
 import { onTheme } from './theme.ts';
-
-interface CurveAnswer {
-  readonly count: number;
-  readonly firstStep: number | null;
-  readonly lastStep: number | null;
-  readonly raw: { steps: number[]; x: number[]; values: (number | null)[] };
-  readonly smooth: { steps: number[]; x: number[]; values: (number | null)[] };
-  readonly nan: { step: number; x: number }[];
-  readonly nanCount: number;
-  readonly notPositive: number;
-  readonly low: number | null;
-  readonly high: number | null;
-  readonly clipped: number;
-  readonly table: {
-    from: number;
-    to: number;
-    count: number;
-    mean: number | null;
-    min: number | null;
-    max: number | null;
-    last: number | null;
-    nan: number;
-  }[];
-  readonly marks: { step: number; x: number; kind: string; message: string }[];
-  readonly axis: string;
-  readonly stepsPerEpoch: number | null;
-}
 
 const MIN_REFETCH_MS = 1_000;
 
@@ -63,91 +39,6 @@ const marks = (): ChartMark[] => {
     ...answer.marks.map(({ x, kind }) => ({ x, kind })),
     ...answer.nan.map(({ x }) => ({ x, kind: 'nan' })),
   ].sort((a, b) => a.x - b.x);
-};
-
-const inRange = (step: number): boolean =>
-  answer !== undefined && step >= (answer.firstStep ?? 0) && step <= (answer.lastStep ?? 0);
-
-const showNotes = (data: CurveAnswer): void => {
-  const notes = find('#loss-notes');
-  if (notes === undefined) return;
-  const parts: HTMLElement[] = [];
-  const say = (text: string): void => void parts.push(make('span', { text }));
-  const act = (text: string, changes: Record<string, string | undefined>): void => {
-    const button = make('button', {
-      className: 'button small',
-      text,
-      attributes: { type: 'button' },
-    });
-    button.addEventListener('click', () => void change(changes));
-    parts.push(button);
-  };
-  const points = `${data.clipped} ${data.clipped === 1 ? 'point' : 'points'} clipped`;
-  if (data.clipped > 0) {
-    say(points);
-    act('Show all points', { clip: '0' });
-  } else if (query().get('clip') === '0') {
-    say('All points are in view.');
-    act('Clip far points', { clip: undefined });
-  }
-  if (data.nanCount > 0) {
-    const steps = data.nan.slice(0, 5).map(({ step }) => step.toLocaleString('en-GB'));
-    say(
-      `${data.nanCount} ${data.nanCount === 1 ? 'value is' : 'values are'} NaN or infinite (step ${steps.join(', ')}${data.nanCount > 5 ? ', …' : ''}): the line breaks there.`,
-    );
-  }
-  if (isOn('log') && data.notPositive > 0) {
-    say(
-      `${data.notPositive} ${data.notPositive === 1 ? 'value is' : 'values are'} 0 or less, which a logarithmic scale can't show: the line breaks there.`,
-    );
-  }
-  const seen = data.marks.filter(({ step }) => inRange(step));
-  for (const mark of seen.slice(0, 4)) {
-    say(`${mark.kind} at step ${mark.step.toLocaleString('en-GB')}`);
-  }
-  if (seen.length > 4) say(`and ${seen.length - 4} more marks`);
-  if (data.count > data.raw.x.length) {
-    say(`${data.count.toLocaleString('en-GB')} points, extremes kept`);
-  }
-  notes.replaceChildren(...parts);
-};
-
-const showTable = (data: CurveAnswer): void => {
-  const details = find<HTMLDetailsElement>('#loss-data');
-  const place = details === undefined ? undefined : find('.scroll', details);
-  if (details === undefined || place === undefined || !details.open) return;
-  const head = ['Steps', 'Points', 'Mean', 'Least', 'Greatest', 'Last', 'NaN'];
-  const cells = data.table.map((row) => [
-    row.from === row.to ? String(row.from) : `${row.from}–${row.to}`,
-    String(row.count),
-    figure(row.mean),
-    figure(row.min),
-    figure(row.max),
-    figure(row.last),
-    String(row.nan),
-  ]);
-  place.replaceChildren(
-    make('table', { className: 'data-table' }, [
-      make('caption', { text: `${find('[data-curve-title]')?.textContent ?? ''}, raw, by steps` }),
-      make('thead', {}, [
-        make(
-          'tr',
-          {},
-          head.map((text) => make('th', { text, attributes: { scope: 'col' } })),
-        ),
-      ]),
-      make(
-        'tbody',
-        {},
-        cells.map(([first = '', ...rest]) =>
-          make('tr', {}, [
-            make('th', { text: first, attributes: { scope: 'row' } }),
-            ...rest.map((text) => make('td', { text })),
-          ]),
-        ),
-      ),
-    ]),
-  );
 };
 
 const draw = (data: CurveAnswer): void => {
@@ -240,7 +131,7 @@ const fetchCurve = async (): Promise<void> => {
     if (mine !== asked) return;
     answer = data;
     draw(data);
-    showNotes(data);
+    showNotes(data, parameters, (changes) => void change(changes));
     showTable(data);
     const whole = find<HTMLButtonElement>('#whole-run');
     if (whole !== undefined) whole.disabled = !parameters.has('from') && !parameters.has('to');
@@ -267,44 +158,6 @@ const fetchCurve = async (): Promise<void> => {
 const change = (changes: Record<string, string | undefined>): Promise<void> => {
   setAddress(changes);
   return fetchCurve();
-};
-
-/** Drawing over a part of the chart shows that part alone. */
-const startSelecting = (canvas: HTMLCanvasElement): void => {
-  const position = (event: PointerEvent): number =>
-    event.clientX - canvas.getBoundingClientRect().left;
-  const stepAt = (pixel: number): number => {
-    const axis = chart?.scales['x'];
-    if (axis === undefined || answer === undefined) return 0;
-    const value = axis.getValueForPixel(pixel) ?? 0;
-    const { x, steps } = answer.raw;
-    let index = x.findIndex((each) => each >= value);
-    if (index < 0) index = x.length - 1;
-    return steps[index] ?? 0;
-  };
-  canvas.addEventListener('pointerdown', (event) => {
-    if (event.pointerType === 'touch' || event.button !== 0) return;
-    canvas.setPointerCapture(event.pointerId);
-    selection = { from: position(event), to: position(event) };
-  });
-  canvas.addEventListener('pointermove', (event) => {
-    if (selection === undefined) return;
-    selection.to = position(event);
-    chart?.draw();
-  });
-  const finish = (): void => {
-    const chosen = selection;
-    selection = undefined;
-    if (chosen === undefined || Math.abs(chosen.to - chosen.from) < 8) {
-      chart?.draw();
-      return;
-    }
-    const [from = 0, to = 0] = [stepAt(chosen.from), stepAt(chosen.to)].sort((a, b) => a - b);
-    if (to > from) void change({ from: String(from), to: String(to) });
-  };
-  canvas.addEventListener('pointerup', finish);
-  canvas.addEventListener('pointercancel', finish);
-  canvas.addEventListener('dblclick', () => void change({ from: undefined, to: undefined }));
 };
 
 export const startLossChart = (): void => {
@@ -339,7 +192,15 @@ export const startLossChart = (): void => {
   find('#loss-data')?.addEventListener('toggle', () => {
     if (answer !== undefined) showTable(answer);
   });
-  startSelecting(canvas);
+  startSelecting(canvas, {
+    chart: () => chart,
+    answer: () => answer,
+    select: (part) => {
+      selection = part;
+      chart?.draw();
+    },
+    choose: (from, to) => void change({ from, to }),
+  });
   onTheme(() => {
     if (answer !== undefined) draw(answer);
   });
