@@ -288,7 +288,7 @@ inline void attention_backward_head(const AttentionJob& job, const AttentionGrad
     for (int i = 0; g.dk != nullptr && i < count; i++)
       for (int d = 0; d < size; d++) {
         const size_t at = k_base + (size_t)(k0 + i) * ks + d;
-        write(g.dk + at, h.dkt[d * kPanel + i] / kLog2E, g.accumulate_kv);
+        write(g.dk + at, h.dkt[d * kPanel + i] * (1 / kLog2E), g.accumulate_kv);
         write(g.dv + at, h.dvt[d * kPanel + i], g.accumulate_kv);
       }
   }
