@@ -87,7 +87,11 @@ describe('the engine', () => {
     expect(uiAddress).toBe(`127.0.0.1:${uiPort}`);
     const page = await fetch(`http://${uiAddress}/`);
     expect(await page.text()).toContain('<html');
-    expect(await start(newFolder())).not.toHaveProperty('uiAddress');
+    const folder = newFolder();
+    const without = await start(folder);
+    expect(without).not.toHaveProperty('uiAddress');
+    await without.stop();
+    expect(readFileSync(join(folder, 'engine.log'), 'utf8')).not.toContain('UI:');
   });
 
   test('a port in use is named', async () => {

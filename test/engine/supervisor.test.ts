@@ -227,6 +227,8 @@ describe('an up that was killed', () => {
     const first = up(home);
     await first.told('ready');
     const before = rows(home);
+    await sleep(500);
+    expect(rows(home)).toEqual(before); // they stay while it lives
     first.process.kill('SIGKILL');
     await until(() => before.filter(alive).length === 0, 'all have left');
   });
