@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { openRecord } from '../db/connection.ts';
 import { homePaths } from '../db/home.ts';
-import { latestLaunch } from '../db/launches.ts';
+import type { LaunchRow } from '../db/launches.ts';
 import { buildNative } from '../native/build.ts';
 import type { Job } from '../native/protocol.ts';
 import { startChaosRun, writePictures } from '../test/chaos/job.ts';
@@ -70,7 +70,9 @@ async function underTiller(home: string, recipe: string): Promise<{ job: Job; se
   try {
     const id = await startChaosRun(db, env, 'tax', recipe);
     await untilEnded(db, id);
-    const launch = latestLaunch(db, id, 1, 'train');
+    const launch = db.raw
+      .prepare<[string], LaunchRow>(`SELECT * FROM launch WHERE run = ? AND stage = 'train'`)
+      .get(id);
     if (launch?.ended_at == null) throw new Error('the run has no launch that ended');
     const job = JSON.parse(await readFile(join(launch.folder, 'job.json'), 'utf8')) as Job;
     return { job, seconds: (launch.ended_at - launch.started_at) / 1000 };

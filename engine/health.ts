@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 
 /** Long enough for any run; Temporal's development server forgets after a day. */
@@ -25,6 +26,13 @@ export async function isServing(address: string): Promise<boolean> {
     });
   } catch {
     return false; // whatever it was: not serving
+  }
+}
+
+/** Waits for a server that is being started; gives up silently: connecting then says what is wrong. */
+export async function untilServing(address: string, within = 50_000): Promise<void> {
+  for (const end = Date.now() + within; Date.now() < end; await sleep(50)) {
+    if (await isServing(address)) return;
   }
 }
 

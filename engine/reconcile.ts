@@ -15,7 +15,11 @@ export async function reconcileRuns(db: Db, client: Client, log: Logger): Promis
     if (isEnded(state) || (await isRunning(client, id))) continue;
     log.info({ run: id, name }, 'the engine does not know this run: starting it from the record');
     if (state !== 'queued') {
-      appendEvent(db, { run: id, kind: 'restarted', message: 'the engine had lost the run: started again from the record' });
+      appendEvent(db, {
+        run: id,
+        kind: 'restarted',
+        message: 'the engine had lost the run: started again from the record',
+      });
     }
     await startRun(client, id);
   }

@@ -8,6 +8,7 @@ import { processStart, writeProcess } from '../db/processes.ts';
 import { attemptInterceptor, failDeadAttempts } from './attempts.ts';
 import { workflowBundle } from './bundle.ts';
 import { connectEngine, engineAddress } from './client.ts';
+import { untilServing } from './health.ts';
 import { TASK_QUEUE } from './names.ts';
 import { reconcileRuns } from './reconcile.ts';
 
@@ -22,8 +23,11 @@ process.stdin.on('end', () => process.exit(0)).resume();
 
 Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
 
-const client = await connectEngine(db, env);
 const { connection: options, namespace } = engineAddress(db, env);
+// The supervisor starts both at once: what this process needs for itself is loaded while the engine opens its database.
+const codePath = await workflowBundle(env);
+if (options.address !== undefined && options.tls === undefined) await untilServing(options.address);
+const client = await connectEngine(db, env);
 const failed = await failDeadAttempts(db, client, log);
 if (failed > 0) log.info({ failed }, 'attempts of a dead worker were given back to the engine');
 
@@ -36,7 +40,7 @@ const worker = await Worker.create({
   connection,
   namespace,
   taskQueue: TASK_QUEUE,
-  workflowBundle: { codePath: await workflowBundle(env) },
+  workflowBundle: { codePath },
   activities: createActivities({ db, home, env, log, owner: `${process.pid}:${start}` }),
   interceptors: { activity: [attemptInterceptor(db)] },
   // Every waiting run has an activity open; the device is what limits them.
@@ -46,7 +50,12 @@ const worker = await Worker.create({
   // Activities are told to leave at once; they stop their trainers at a checkpoint and only then end.
   shutdownGraceTime: 0,
 });
-writeProcess(db, 'worker', { pid: process.pid, process_start: start, state: 'healthy', address: null });
+writeProcess(db, 'worker', {
+  pid: process.pid,
+  process_start: start,
+  state: 'healthy',
+  address: null,
+});
 await reconcileRuns(db, client, log);
 await worker.run();
 await connection.close();
