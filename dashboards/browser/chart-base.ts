@@ -83,7 +83,7 @@ export const marksPlugin = (marks: () => readonly ChartMark[]): Plugin<'line'> =
       ctx.lineWidth = 1;
       ctx.setLineDash([2, 3]);
       ctx.beginPath();
-      ctx.moveTo(x, chartArea.top + 4);
+      ctx.moveTo(x, chartArea.top + 16);
       ctx.lineTo(x, chartArea.bottom);
       ctx.stroke();
       ctx.fillText(glyphs[mark.kind] ?? '•', x, chartArea.bottom - 4);

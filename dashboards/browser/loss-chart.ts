@@ -20,6 +20,10 @@ import { onProgress } from './live.ts';
 import { onRefresh } from './refresh.ts';
 import { onTheme } from './theme.ts';
 
+/** A logarithmic axis has many lines: those of one digit are enough, and its ends need none. */
+const axisTick = (value: number): string =>
+  isOn('log') && Number(value.toPrecision(1)) !== value ? '' : tick(value);
+
 const MIN_REFETCH_MS = 1_000;
 
 let chart: Chart<'line'> | undefined;
@@ -99,7 +103,11 @@ const draw = (data: CurveAnswer): void => {
           ? {}
           : { min: data.low - scaleRoom, max: data.high + scaleRoom || 1 }),
         grid: { color: colour('line') },
-        ticks: { maxTicksLimit: 6, includeBounds: false, callback: (value) => tick(Number(value)) },
+        ticks: {
+          maxTicksLimit: 6,
+          includeBounds: false,
+          callback: (value) => axisTick(Number(value)),
+        },
       },
     },
   };

@@ -1,73 +1,70 @@
 import { make } from './dom.ts';
-import type { SideName, StagePair } from './stage-state.ts';
+import { letter, type SideName, type StagePair } from './stage-state.ts';
 import type { ModeContext } from './stage.ts';
 
-/** Three pictures a row: this keeps the page at 120 pictures or fewer. */
-const MOST_ROWS = 40;
+/** Three pictures a prompt: this keeps the page at 120 pictures or fewer. */
+const MOST_PROMPTS = 40;
 const sides: readonly ('zero' | SideName)[] = ['zero', 'a', 'b'];
 
-/** All prompts: epoch 0, A and B. */
+/** All prompts, each with epoch 0, A and B. */
 export const renderGrid = ({ state, frames, tools, openPair }: ModeContext): void => {
-  const title = { zero: 'epoch 0', a: `A · ${state.names.a}`, b: `B · ${state.names.b}` };
-  const cell = (pair: StagePair, side: 'zero' | SideName): HTMLElement => {
+  const names = { zero: 'epoch 0', a: state.names.a, b: state.names.b };
+  const shown = (pair: StagePair, side: 'zero' | SideName): HTMLElement => {
     const shot = pair[side];
+    const className = `picture ${side === 'zero' ? '' : `side-${side}`}`;
     if (shot === null) {
-      const empty = make('span', {
-        className: 'picture missing',
+      return make('span', {
+        className: `${className} missing`,
         attributes: { title: 'Not sampled' },
       });
-      return make('td', {}, [empty]);
     }
     const image = make('img', {
       attributes: {
         src: `/media/${shot.id}/256.webp`,
-        alt: `${pair.text}, ${title[side]}`,
-        width: '96',
-        height: '96',
+        alt: `${pair.text}, ${names[side]}`,
+        width: '112',
+        height: '112',
         loading: 'lazy',
         decoding: 'async',
       },
     });
-    return make('td', {}, [make('span', { className: 'picture' }, [image])]);
+    return make('span', { className }, [image]);
   };
-  const rows = state.pairs.slice(0, MOST_ROWS).map((pair, index) => {
+  const items = state.pairs.slice(0, MOST_PROMPTS).map((pair, index) => {
     const open = make('button', {
       className: 'pair-open',
       text: pair.text || 'empty prompt',
-      attributes: { type: 'button' },
+      attributes: { type: 'button', title: pair.text },
     });
     open.addEventListener('click', () => openPair(index));
-    return make('tr', index === state.shown ? { attributes: { 'aria-current': 'true' } } : {}, [
-      make('th', { attributes: { scope: 'row' } }, [open]),
-      ...sides.map((side) => cell(pair, side)),
+    const attributes: Record<string, string> =
+      index === state.shown ? { 'aria-current': 'true' } : {};
+    return make('li', { attributes }, [
+      open,
+      make(
+        'div',
+        { className: 'pair-pictures' },
+        sides.map((side) => shown(pair, side)),
+      ),
     ]);
   });
-  const head = sides.map((side) =>
-    make('th', {
-      className: side === 'zero' ? '' : `side-${side}`,
-      text: title[side],
-      attributes: { scope: 'col' },
-    }),
+  const legend = sides.map((side) =>
+    make('span', {}, [
+      make('span', {
+        className: side === 'zero' ? 'quiet' : `side-letter side-${side}`,
+        text: side === 'zero' ? '' : `${letter(side)} `,
+      }),
+      names[side],
+    ]),
   );
-  const prompt = make('th', { text: 'Prompt', attributes: { scope: 'col' } });
   frames.root.append(
-    make(
-      'div',
-      {
-        className: 'scroll',
-        attributes: { tabindex: '0', role: 'region', 'aria-label': 'All prompts' },
-      },
-      [
-        make('table', { className: 'pairs' }, [
-          make('thead', {}, [make('tr', {}, [prompt, ...head])]),
-          make('tbody', {}, rows),
-        ]),
-      ],
-    ),
+    make('div', {}, [
+      make('p', { className: 'pair-legend' }, legend),
+      make('ol', { className: 'pairs' }, items),
+    ]),
   );
-  if (state.pairs.length > MOST_ROWS) {
-    tools.append(
-      make('span', { text: `The first ${MOST_ROWS} of ${state.pairs.length} prompts.` }),
-    );
+  if (state.pairs.length > MOST_PROMPTS) {
+    const words = `The first ${MOST_PROMPTS} of ${state.pairs.length} prompts.`;
+    tools.append(make('span', { text: words }));
   }
 };

@@ -46,7 +46,9 @@ const failure = (page: RunPage): Html | string => {
   if (run.state !== 'failed') return '';
   const safe =
     checkpoint === undefined
-      ? 'Nothing was trained yet. The recipe and all figures are kept.'
+      ? run.step === 0
+        ? 'Nothing was trained yet; the recipe is kept.'
+        : 'No checkpoint is on disk any more. All samples and figures are kept.'
       : `Safe: everything up to the checkpoint at step ${checkpoint.step} (epoch ${checkpoint.epoch}), all samples and figures.`;
   return html`<section class="failure" aria-labelledby="failure-title">
     <h2 id="failure-title">This run failed</h2>

@@ -193,8 +193,8 @@ describe('the compare page', () => {
 
   test('the grid shows all prompts beside epoch 0, and opens one', async () => {
     await open('&mode=grid');
-    expect(await page.locator('table.pairs tbody tr').count()).toBe(8);
-    expect(await page.locator('table.pairs img').count()).toBe(24);
+    expect(await page.locator('ol.pairs > li').count()).toBe(8);
+    expect(await page.locator('ol.pairs img').count()).toBe(24);
     await page.getByRole('button', { name: 'sunflower' }).click();
     expect(await mode()).toBe('side');
     expect(await page.locator('#prompt').inputValue()).toBe('3');
