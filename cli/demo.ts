@@ -20,7 +20,7 @@ import { writeDemoData } from './demo-data.ts';
 import { resumeOrStart } from './demo-run.ts';
 import { engineBar } from './engine-bar.ts';
 import { followRun } from './follow-run.ts';
-import { compareUrl, runUrl, supervisorPid } from './running.ts';
+import { compareUrl, ensureUp, runUrl, supervisorPid } from './running.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { buildTrainer } from './trainer-bar.ts';
 import { lastWords } from './watch-run.ts';
@@ -107,11 +107,8 @@ interface DemoUp extends AsyncDisposable {
 }
 
 /** An `up` that runs on this home already is used, and left running. */
-async function startUp(
-  { db, home, env }: Context,
-  { port }: DemoOptions,
-  screen: Screen,
-): Promise<DemoUp> {
+async function startUp(context: Context, { port }: DemoOptions, screen: Screen): Promise<DemoUp> {
+  const { db, home, env } = context;
   const stop = new AbortController();
   const pid = supervisorPid(db);
   if (pid !== undefined) {
@@ -122,7 +119,7 @@ async function startUp(
     const listen = () => stop.abort();
     process.once('SIGINT', listen);
     return {
-      ready: Promise.resolve(),
+      ready: ensureUp(context, screen.say),
       signal: stop.signal,
       stopped,
       [Symbol.asyncDispose]: async () => void process.off('SIGINT', listen),

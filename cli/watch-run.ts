@@ -1,4 +1,5 @@
 /** What `train` and `watch` do at the terminal until the run is at rest. */
+import { plural } from '../dashboards/pages/format.ts';
 import type { Db } from '../db/connection.ts';
 import type { ListedRun } from '../db/pages.ts';
 import { type ErrorCode, errorCatalogue, TillerError } from '../recipes/errors.ts';
@@ -38,7 +39,7 @@ export function lastWords(run: ListedRun): string {
     return `${run.name} is paused. \`tiller resume ${run.name}\` goes on.`;
   if (run.state === 'stopped')
     return `${run.name} is stopped. \`tiller resume ${run.name}\` goes on.`;
-  return `${run.name} is done: ${run.epochs} epochs, ${run.step} steps.`;
+  return `${run.name} is done: ${plural(run.epochs, 'epoch')}, ${plural(run.step, 'step')}.`;
 }
 
 const isCode = (code: string | null): code is ErrorCode => code !== null && code in errorCatalogue;
