@@ -1,0 +1,106 @@
+/**
+ * How fast the record takes in a trainer's metrics, beside Trackio and MLflow on the same rows; and how
+ * fast it gives a curve of a million steps to a screen, beside SQL on a table of points.
+ * Ours is the whole way of a worker: reading the spool, parsing and checking each line, and committing
+ * it with the spool's offset, every commit synced to the disk. The peers get their rows ready-made.
+ */
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Time } from './tools/clock.ts';
+import { measureCurve } from './tools/curve.ts';
+import { ingestSpool, writeSpool } from './tools/record.ts';
+import type { BenchResult, Figure } from './tools/result.ts';
+import { runPeer, venv } from './tools/venv.ts';
+
+/** Rows that Trackio's storage is given in one call: more is no faster. */
+const TRACKIO_BATCH = 5_000;
+
+export async function run(args: string[]): Promise<BenchResult[]> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      rows: { type: 'string', default: '40000' },
+      rounds: { type: 'string', default: '3' },
+      steps: { type: 'string', default: '1000000' },
+    },
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'tiller-bench-'));
+  try {
+    return [
+      await measureIngest(folder, Number(values.rows), Number(values.rounds)),
+      measureCurve(folder, Number(values.steps)),
+    ];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** A way of writing the rows, and how long it took in each round. */
+class Way {
+  readonly times: Time[] = [];
+  readonly name: string;
+  readonly note: string;
+  bytes = 0;
+
+  constructor(name: string, note: string) {
+    this.name = name;
+    this.note = note;
+  }
+
+  /** Of the best round: whatever else runs on the machine can only slow one down. */
+  rate(rows: number): number {
+    return rows / Math.min(...this.times.map(({ seconds }) => seconds));
+  }
+
+  figure(rows: number): Figure {
+    const wall = rows / Math.min(...this.times.map((time) => time.wall));
+    const note = `${this.note}; ${Math.round(wall)} with waits for a core; ${this.bytes.toFixed(1)} bytes a row`;
+    return { name: this.name, value: this.rate(rows), unit: 'rows/s', note };
+  }
+}
+
+async function measureIngest(folder: string, rows: number, rounds: number): Promise<BenchResult> {
+  const python = await venv('requirements-ingest.txt');
+  const spool = join(folder, 'spool.jsonl');
+  await writeSpool(spool, rows);
+  const ours = new Way('Tiller, spool to synced commit', 'one thread');
+  const storage = new Way('Trackio, SQLiteStorage.bulk_log', `${TRACKIO_BATCH} rows a call`);
+  const log = new Way('Trackio, log() and finish()', 'two threads');
+  const mlflow = new Way('MLflow, log_batch into SQLite', '250 rows a call, its limit');
+  for (let round = 0; round < rounds; round++) {
+    const scratch = await mkdtemp(join(folder, 'round-'));
+    const record = join(scratch, 'tiller.db');
+    ours.times.push(await ingestSpool(record, spool, rows));
+    ours.bytes = (await stat(record)).size / rows;
+    const trackio = await runPeer<{ storage: Pair; log: Pair; bytes: number }>(
+      python,
+      'ingest_trackio.py',
+      [spool, scratch, String(TRACKIO_BATCH)],
+    );
+    storage.times.push(timeOf(trackio.storage));
+    log.times.push(timeOf(trackio.log));
+    storage.bytes = log.bytes = trackio.bytes;
+    const batches = await runPeer<{ log_batch: Pair; bytes: number }>(python, 'ingest_mlflow.py', [
+      spool,
+      scratch,
+    ]);
+    mlflow.times.push(timeOf(batches.log_batch));
+    mlflow.bytes = batches.bytes;
+    await rm(scratch, { recursive: true });
+  }
+  return {
+    bench: 'ingest',
+    ours: ours.rate(rows),
+    peer: Math.max(...[storage, log, mlflow].map((peer) => peer.rate(rows))),
+    unit: 'durable rows/s of 4 values',
+    better: 'more',
+    goal: { ratio: 10 },
+    figures: [ours, storage, log, mlflow].map((way) => way.figure(rows)),
+  };
+}
+
+/** As bench/peers/clock.py gives it. */
+type Pair = [seconds: number, wall: number];
+const timeOf = ([seconds, wall]: Pair): Time => ({ seconds, wall });

@@ -1,0 +1,60 @@
+"""Durable metric rows a second of Trackio: its SQLite storage in batches, and its log() with finish().
+
+usage: ingest_trackio.py SPOOL FOLDER BATCH
+"""
+
+import json
+import os
+import sqlite3
+import sys
+
+spool, folder, batch = sys.argv[1], sys.argv[2], int(sys.argv[3])
+os.environ["TRACKIO_DIR"] = folder
+
+import trackio  # noqa: E402
+from clock import start_clock  # noqa: E402
+from trackio.sqlite_storage import SQLiteStorage  # noqa: E402
+
+NAMES = ("loss", "lr", "grad_norm", "ms")
+with open(spool) as lines:
+    events = [json.loads(line) for line in lines]
+steps = [event["step"] for event in events]
+rows = [{name: event[name] for name in NAMES} for event in events]
+
+
+def count(project):
+    path = SQLiteStorage.get_project_db_path(project)
+    with sqlite3.connect(path) as db:
+        (found,) = db.execute("SELECT count(*) FROM metrics").fetchone()
+    assert found == len(rows), f"{found} rows of {len(rows)} are there"
+    return os.path.getsize(path)
+
+
+# The tables exist before the clock starts.
+SQLiteStorage.init_db("storage")
+read = start_clock()
+for at in range(0, len(rows), batch):
+    SQLiteStorage.bulk_log(
+        "storage", "run", rows[at : at + batch], steps=steps[at : at + batch]
+    )
+storage = read()
+size = count("storage")
+
+run = trackio.init(project="logged", name="run")
+read = start_clock()
+for step, row in zip(steps, rows):
+    trackio.log(row, step=step)
+trackio.finish()
+logged = read()
+count("logged")
+
+print()
+print(
+    json.dumps(
+        {
+            "storage": storage,
+            "log": logged,
+            "bytes": size / len(rows),
+        }
+    )
+)
