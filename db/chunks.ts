@@ -239,14 +239,24 @@ export function chunkPoints(db: Db, series: number, firstStep: number): Columns 
 /** Takes the chunks out from the one that holds `step` on. Changes `series`. @returns their points */
 export function takeChunksFrom(db: Db, series: Series, step: number): Columns {
   const taken = chunksBetween(db, series.id, 0, step, Number.MAX_SAFE_INTEGER);
-  const from = taken[0]?.first_step ?? Number.MAX_SAFE_INTEGER;
   const points = joinColumns(taken.map((chunk) => chunkPoints(db, series.id, chunk.first_step)));
-  prepared(db, 'DELETE FROM metric_chunk WHERE series = ? AND last_step >= ?').run(series.id, from);
+  const remove = prepared(
+    db,
+    'DELETE FROM metric_chunk WHERE series = ? AND level = ? AND first_step = ?',
+  );
+  const from = taken[0]?.first_step ?? Number.MAX_SAFE_INTEGER;
+  const levels = Math.floor(Math.log2(Math.max(1, series.sealed / CHUNK)));
+  for (let level = 0; level <= levels; level++) {
+    for (const chunk of chunksBetween(db, series.id, level, from, Number.MAX_SAFE_INTEGER)) {
+      remove.run(series.id, level, chunk.first_step);
+    }
+  }
   series.sealed -= points.steps.length;
   series.sealed_step =
-    prepared<[number], { step: number | null }>(
+    prepared<[number], { last_step: number }>(
       db,
-      'SELECT max(last_step) AS step FROM metric_chunk WHERE series = ? AND level = 0',
-    ).get(series.id)?.step ?? null;
+      `SELECT last_step FROM metric_chunk WHERE series = ? AND level = 0
+       ORDER BY first_step DESC LIMIT 1`,
+    ).get(series.id)?.last_step ?? null;
   return points;
 }

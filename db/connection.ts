@@ -124,6 +124,12 @@ export function recordError(error: unknown, file: string): unknown {
       cause: error,
     });
   }
+  if (code.startsWith('SQLITE_READONLY')) {
+    return new TillerError('HOME_UNWRITABLE', `The record ${file} can be read and not written`, {
+      hint: 'Check the permissions of the file and of its folder.',
+      cause: error,
+    });
+  }
   // The second: the index of the WAL could not grow.
   if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') {
     return new TillerError('DISK_FULL', `No space is left for the record ${file}`, {

@@ -1,5 +1,5 @@
 /** Trainer processes: how the next worker finds a living one, or the spool of a dead one. */
-import { and, asc, desc, eq, isNull, ne } from 'drizzle-orm';
+import { and, asc, eq, isNull, ne } from 'drizzle-orm';
 import { TillerError } from '../recipes/errors.ts';
 import type { Db } from './connection.ts';
 import { leased, type Lease } from './leases.ts';
@@ -62,17 +62,3 @@ export const openLaunches = (db: Db, run: string): LaunchRow[] =>
     .where(and(eq(table.run, run), ne(table.state, 'ended')))
     .orderBy(asc(table.id))
     .all();
-
-export const latestLaunch = (
-  db: Db,
-  run: string,
-  epoch: number,
-  stage: Stage,
-): LaunchRow | undefined =>
-  db.orm
-    .select()
-    .from(table)
-    .where(and(eq(table.run, run), eq(table.epoch, epoch), eq(table.stage, stage)))
-    .orderBy(desc(table.id))
-    .limit(1)
-    .get();

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { keptCheckpoints } from '../../db/checkpoints.ts';
+import { epochCheckpoint, keptCheckpoints, markDamaged } from '../../db/checkpoints.ts';
 import { beginEpoch, endEpoch, listEpochs, markEvaluated } from '../../db/epochs.ts';
 import { getEvaluation } from '../../db/evaluations.ts';
 import { eventsAfter } from '../../db/events.ts';
@@ -279,6 +279,23 @@ describe('ingest', () => {
     );
     expect(kinds(work, 'difference')).toMatchObject([{ code: 'WEIGHTS_DIFFER' }]);
     expect(keptCheckpoints(work.db, work.run)).toMatchObject([{ weights_sha256: sha('2') }]);
+  });
+
+  test('an epoch ends with its own checkpoint, or with another of its last step, while it is kept', () => {
+    const work = working();
+    const { db, run, lease } = work;
+    beginEpoch(db, lease, { run, epoch: 1, firstStep: 0, lastStep: 10 });
+    take(work, lines([checkpoint(5, '/five'), checkpoint(10, '/ten')]));
+    expect(epochCheckpoint(db, run, 1)).toMatchObject({ path: '/ten', kind: 'rolling' });
+    take(work, lines([checkpoint(10, '/epoch', 'epoch')], 200));
+    expect(epochCheckpoint(db, run, 1)).toMatchObject({ path: '/epoch', kind: 'epoch' });
+    markDamaged(db, lease, '/epoch');
+    expect(epochCheckpoint(db, run, 1)).toMatchObject({ path: '/ten' });
+    markDamaged(db, lease, '/ten');
+    expect(epochCheckpoint(db, run, 1)).toBeUndefined();
+    // Trained again, it is published again.
+    take({ ...work, launch: newLaunch(db, lease) }, lines([checkpoint(10, '/epoch', 'epoch')]));
+    expect(epochCheckpoint(db, run, 1)).toMatchObject({ path: '/epoch', state: 'kept' });
   });
 
   test('a sample made again alike is one; with other bytes it is a difference', () => {

@@ -13,7 +13,6 @@ import { describe, expect, test } from '@jest/globals';
 import Database from 'better-sqlite3';
 import { openRecord } from '../../db/connection.ts';
 import { listMigrations, migrate } from '../../db/migrate.ts';
-import { createRun } from '../../db/runs.ts';
 import { newRecord, newRun, temporaryFolder } from './record.ts';
 
 const newest = listMigrations().length;
@@ -91,6 +90,7 @@ describe('migrating', () => {
     expect(() => migrate(db.file)).toThrow(code('RECORD_NEWER'));
     expect(() => migrate(db.file)).toThrow(new RegExp(`version ${newest + 3}.*up to ${newest}`));
     expect(readFileSync(db.file)).toEqual(before);
+    expect(readdirSync(dirname(db.file))).toEqual(['tiller.db']);
   });
 
   test.each([
@@ -188,7 +188,7 @@ describe('opening', () => {
     const { id } = newRun(writable);
     const db = openRecord(writable.file, { readonly: true });
     expect(db.raw.prepare('SELECT id FROM run').all()).toEqual([{ id }]);
-    expect(() => createRun(db, {} as never)).toThrow(/readonly/);
+    expect(() => newRun(db)).toThrow(code('HOME_UNWRITABLE'));
     db.close();
   });
 });

@@ -48,6 +48,7 @@ describe('a process', () => {
     await once(child.stdout, 'data');
     expect(processStart(child.pid!)).toMatch(/^[0-9a-f-]+:\d+$|^\w{3} /);
     child.kill('SIGKILL');
+    await once(child, 'close');
   });
 
   test('that has ended and is not collected yet is not alive', async () => {
@@ -59,6 +60,7 @@ describe('a process', () => {
     }
     expect(processStart(pid)).toBeNull();
     parent.kill('SIGKILL');
+    await once(parent, 'close');
   });
 });
 
