@@ -96,7 +96,7 @@ describe('the runs page', () => {
     const { paused } = visit.seeded;
     updateRun(visit.db, paused, { state_reason: 'paused by a test' });
     appendEvent(visit.db, { run: paused, kind: 'state', message: 'paused by a test' });
-    await page.getByText('paused by a test').waitFor();
+    await page.locator('#main').getByText('paused by a test').waitFor();
     expect(await page.getByLabel('Select emoji-13 to compare').isChecked()).toBe(true);
     expect(await page.locator('#picked').textContent()).toBe('1 selected');
     expect(await page.locator(':root').evaluate((root) => root.scrollTop)).toBe(before);

@@ -115,6 +115,20 @@ describe('a curve', () => {
     }
   });
 
+  test('is smoothed by a running mean whose start weighs nothing, over what is a number', async () => {
+    const { raw, smooth } = await curve('buckets=2000&smooth=0.9');
+    let mean = 0;
+    let count = 0;
+    raw.values.forEach((value, index) => {
+      if (value !== null) {
+        mean = 0.9 * mean + 0.1 * value;
+        count += 1;
+      }
+      expect(smooth.values[index]).toBeCloseTo(mean / (1 - 0.9 ** count), 10);
+    });
+    expect(count).toBe(1527);
+  });
+
   test('keeps its true extremes', async () => {
     const whole = await curve('buckets=2000&clip=0');
     const reduced = await curve('buckets=20&clip=0');

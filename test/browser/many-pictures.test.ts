@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { eventually, startVisit, type Visit } from './visit.ts';
+
+let visit: Visit;
+beforeAll(async () => {
+  visit = await startVisit();
+  const copy = visit.db.raw.prepare(
+    `INSERT INTO sample (id, run, epoch, step, prompt, seed, sampler, sampling_steps, guidance, width,
+       height, weights, checkpoint, artifact, request, created_at)
+     SELECT 'many-' || ? || '-' || id, run, ?, ?, prompt, seed, sampler, sampling_steps, guidance,
+       width, height, weights, checkpoint, artifact, NULL, created_at
+     FROM sample WHERE run = ? AND epoch = 13`,
+  );
+  for (let epoch = 14; epoch < 126; epoch += 1) {
+    copy.run(epoch, epoch, epoch * 150, visit.seeded.done);
+  }
+});
+afterAll(() => visit.close());
+
+test('a thousand pictures: 120 in the document at most, and all that are in view', async () => {
+  const page = await visit.open(`/runs/${visit.seeded.done}`);
+  expect(await page.locator('a[data-sample]').count()).toBe(126 * 8);
+  const pictures = (): Promise<number> => page.evaluate<number>('document.images.length');
+  const missing = (): Promise<number> =>
+    page.evaluate<number>(`[...document.querySelectorAll('a[data-sample]')].filter((cell) => {
+      const box = cell.getBoundingClientRect();
+      return box.bottom > 0 && box.top < innerHeight && cell.firstElementChild === null;
+    }).length`);
+  const height = await page.evaluate<number>('document.documentElement.scrollHeight');
+  expect(height).toBeGreaterThan(10_000);
+  for (let top = 0; top < height; top += 3_000) {
+    await page.evaluate(`scrollTo(0, ${top})`);
+    await eventually('pictures in view', async () => (await missing()) === 0);
+    expect(await pictures()).toBeLessThanOrEqual(120);
+  }
+  // Coming and going moves nothing: cells keep their size.
+  expect(await page.evaluate<number>('document.documentElement.scrollHeight')).toBe(height);
+  await page.context().close();
+  expect(visit.complaints).toEqual([]);
+});
