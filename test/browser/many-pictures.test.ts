@@ -12,7 +12,7 @@ beforeAll(async () => {
      FROM sample WHERE run = ? AND epoch = 13`,
   );
   for (let epoch = 14; epoch < 126; epoch += 1) {
-    copy.run(epoch, epoch, epoch * 150, visit.seeded.done);
+    copy.run(String(epoch), epoch, epoch * 150, visit.seeded.done);
   }
 });
 afterAll(() => visit.close());
