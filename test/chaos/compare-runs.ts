@@ -4,8 +4,7 @@ import { eventsAfter } from '../../db/events.ts';
 import { listEvaluations } from '../../db/evaluations.ts';
 import { readPoints } from '../../db/metrics.ts';
 import { getRun } from '../../db/runs.ts';
-import { samplesOf, type SampleWithPrompt } from '../../db/samples.ts';
-import { listEpochs } from '../../db/epochs.ts';
+import { listSamples, type SampleRow } from '../../db/samples.ts';
 import { keptCheckpoints } from '../../db/checkpoints.ts';
 
 export interface Comparison {
@@ -36,9 +35,9 @@ export function compareRuns(db: Db, calm: string, storm: string): Comparison {
     if (expected.size === 0) differences.push(`the calm run has no ${name}`);
   }
   const samples = new Map(
-    everySample(db, storm).map((sample) => [identity(sample), sample.artifact]),
+    listSamples(db, storm).map((sample) => [identity(sample), sample.artifact]),
   );
-  const wanted = everySample(db, calm);
+  const wanted = listSamples(db, calm);
   if (wanted.length === 0) differences.push('the calm run has no samples');
   let samplesMissing = 0;
   for (const sample of wanted) {
@@ -68,21 +67,29 @@ export function compareRuns(db: Db, calm: string, storm: string): Comparison {
 const identity = ({
   epoch,
   step,
-  position,
+  run,
+  prompt,
   seed,
   sampler,
   sampling_steps,
   width,
   height,
   weights,
-}: SampleWithPrompt): string =>
-  [epoch, step, position, seed, sampler, sampling_steps, width, height, weights].join(' ');
+}: SampleRow): string =>
+  [
+    epoch,
+    step,
+    prompt.slice(run.length),
+    seed,
+    sampler,
+    sampling_steps,
+    width,
+    height,
+    weights,
+  ].join(' ');
 
 function finalWeights(db: Db, run: string): string | null | undefined {
   const { epochs } = getRun(db, run);
   return keptCheckpoints(db, run).find(({ kind, epoch }) => kind === 'epoch' && epoch === epochs)
     ?.weights_sha256;
 }
-
-const everySample = (db: Db, run: string): SampleWithPrompt[] =>
-  listEpochs(db, run).flatMap(({ epoch }) => samplesOf(db, run, epoch));
