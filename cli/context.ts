@@ -56,7 +56,7 @@ export async function makeHome(home: string): Promise<void> {
     await mkdir(home, { recursive: true });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new TillerError('HOME_UNWRITABLE', `the home ${home} cannot be made (${code})`, {
+    throw new TillerError('HOME_UNWRITABLE', `The home ${home} cannot be made (${code})`, {
       hint: 'Name another folder in TILLER_HOME or --home.',
       cause: error,
     });
@@ -71,7 +71,7 @@ export async function readRecipe(path: string, set: readonly string[]): Promise<
     const { code } = error as NodeJS.ErrnoException;
     const reason =
       { ENOENT: 'is not there', EISDIR: 'is a folder' }[code ?? ''] ?? `cannot be read (${code})`;
-    throw new TillerError('RECIPE_NOT_FOUND', `the recipe ${path} ${reason}`, {
+    throw new TillerError('RECIPE_NOT_FOUND', `The recipe ${path} ${reason}`, {
       hint: 'Examples are in recipes/examples.',
       cause: error,
     });

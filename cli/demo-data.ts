@@ -76,7 +76,7 @@ function find(file: string): string {
   } catch (error) {
     throw new TillerError(
       'DATA_FOLDER_MISSING',
-      `the demo's pictures are missing: ${file} is not installed`,
+      `The demo's pictures are missing: ${file} is not installed`,
       {
         hint: 'Run `npm install` in the clone.',
         cause: error,

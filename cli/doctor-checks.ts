@@ -96,7 +96,7 @@ async function home(env: Env): Promise<string> {
     await writeFile(file, '');
     await rm(file);
   } catch (error) {
-    throw new TillerError('HOME_UNWRITABLE', `nothing can be written into ${folder}`, {
+    throw new TillerError('HOME_UNWRITABLE', `Nothing can be written into ${folder}`, {
       hint: 'Mend its permissions, or name another folder in TILLER_HOME or --home.',
       cause: error,
     });
@@ -116,7 +116,7 @@ async function disk(env: Env): Promise<string> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= LEAST_FREE) return `${gigabytes(free)} free for ${folder}`;
-  throw new TillerError('DISK_FULL', `only ${gigabytes(free)} are free for ${folder}`, {
+  throw new TillerError('DISK_FULL', `Only ${gigabytes(free)} are free for ${folder}`, {
     hint: `Make room: checkpoints of a few runs need ${gigabytes(LEAST_FREE)}.`,
   });
 }

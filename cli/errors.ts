@@ -37,5 +37,5 @@ function usageLine(message: string): string {
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n');
   const did = suggestion?.match(/Did you mean (.*)\?\)/)?.[1];
   const hint = did === undefined ? 'See `tiller --help`.' : `Did you mean ${did}?`;
-  return new TillerError('USAGE', what, { hint }).line;
+  return new TillerError('USAGE', `${what.charAt(0).toUpperCase()}${what.slice(1)}`, { hint }).line;
 }

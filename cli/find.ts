@@ -21,5 +21,5 @@ export function findEpoch(db: Db, run: ListedRun, epoch: number): ShownEpoch {
     first === undefined || last === undefined
       ? 'It has no epochs yet.'
       : `It has ${first} to ${last}.`;
-  throw new TillerError('EPOCH_NOT_FOUND', `run ${run.name} has no epoch ${epoch}`, { hint });
+  throw new TillerError('EPOCH_NOT_FOUND', `Run ${run.name} has no epoch ${epoch}`, { hint });
 }

@@ -61,7 +61,7 @@ export async function followRun(
 function mustFind(db: Db, id: string): ListedRun {
   const run = runForPage(db, id);
   if (run === undefined)
-    throw new TillerError('RUN_NOT_FOUND', `run ${id} is gone from the record`);
+    throw new TillerError('RUN_NOT_FOUND', `Run ${id} is gone from the record`);
   return run;
 }
 

@@ -47,7 +47,7 @@ async function mustHaveData({ data }: Recipe): Promise<void> {
   const found = await stat(data.folder).catch((error: NodeJS.ErrnoException) => error);
   if (!(found instanceof Error) && found.isDirectory()) return;
   const reason = found instanceof Error ? `is not there (${found.code})` : 'is not a folder';
-  throw new TillerError('DATA_FOLDER_MISSING', `the data folder ${data.folder} ${reason}`, {
+  throw new TillerError('DATA_FOLDER_MISSING', `The data folder ${data.folder} ${reason}`, {
     hint: 'Mend data.folder in the recipe; a relative path starts at the recipe.',
   });
 }

@@ -29,7 +29,7 @@ export function lastWords(run: ListedRun): string {
     const code = isCode(run.code) ? run.code : 'INTERNAL';
     throw new TillerError(
       code,
-      `run ${run.name} failed: ${(run.reason ?? 'no reason is known').replace(` [${code}]`, '')}`,
+      `Run ${run.name} failed: ${(run.reason ?? 'no reason is known').replace(` [${code}]`, '')}`,
       {
         hint: `\`tiller resume ${run.name}\` goes on from its last checkpoint.`,
       },

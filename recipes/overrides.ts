@@ -27,7 +27,7 @@ function readValue(path: string[], value: string, text: string): unknown {
   try {
     return parse(value) as unknown;
   } catch (error) {
-    throw new TillerError('USAGE', `the value in --set ${text} is not valid YAML`, {
+    throw new TillerError('USAGE', `The value in --set ${text} is not valid YAML`, {
       hint: 'Quote it, or write a number, true, false or [a, list].',
       cause: error,
     });

@@ -50,7 +50,7 @@ export function parseRecipe(text: string, { folder, set = [], file }: ParseOptio
   return { recipe, hash: recipeHash(recipe) };
 }
 
-function readYaml(text: string, lineCounter: LineCounter, file = 'the recipe'): Document {
+function readYaml(text: string, lineCounter: LineCounter, file = 'The recipe'): Document {
   if (text.length > MAX_CHARACTERS) {
     throw new TillerError('RECIPE_SYNTAX', `${file} has ${text.length} characters`, {
       hint: `A recipe has at most ${MAX_CHARACTERS}; is this the right file?`,
@@ -67,7 +67,7 @@ function readYaml(text: string, lineCounter: LineCounter, file = 'the recipe'): 
   );
 }
 
-function toValue(document: Document, file = 'the recipe'): unknown {
+function toValue(document: Document, file = 'The recipe'): unknown {
   if (document.contents !== null && !isMap(document.contents)) {
     throw new TillerError('RECIPE_SYNTAX', `${file} is not a set of keys and values`, {
       hint: 'See recipes/examples/demo.yaml.',

@@ -10,7 +10,7 @@ export async function onDisk<T>(folder: string, write: () => Promise<T>): Promis
     return await write();
   } catch (error) {
     if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    throw new TillerError('DISK_FULL', `no space is left for ${folder}`, {
+    throw new TillerError('DISK_FULL', `No space is left for ${folder}`, {
       hint: 'Make room; the run goes on by itself.',
       cause: error,
     });

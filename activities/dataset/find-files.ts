@@ -91,7 +91,7 @@ function folderFailure(error: unknown, folder: string): unknown {
   const reason = code === undefined ? undefined : reasons[code];
   if (reason === undefined) return error;
   const path = (error as NodeJS.ErrnoException).path ?? folder;
-  return new TillerError('DATA_FOLDER_MISSING', `the data folder ${path} ${reason}`, {
+  return new TillerError('DATA_FOLDER_MISSING', `The data folder ${path} ${reason}`, {
     hint: 'Mend data.folder in the recipe; a relative path starts at the recipe.',
     cause: error,
   });

@@ -161,7 +161,7 @@ function emptyFolder(folder: string, problems: readonly DataProblem[]): TillerEr
   const why = counts.length === 0 ? 'no picture is in it' : counts.join(', ');
   const [first] = problems;
   const example = first === undefined ? '' : `, such as ${first.file}: ${first.detail}`;
-  return new TillerError('DATA_EMPTY', `no usable picture is in ${folder} (${why}${example})`, {
+  return new TillerError('DATA_EMPTY', `No usable picture is in ${folder} (${why}${example})`, {
     hint: 'Put PNG, JPEG or WebP files there, each with a .txt of the same name.',
   });
 }

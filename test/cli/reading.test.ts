@@ -222,7 +222,7 @@ describe('show', () => {
   });
   test.each([
     ['show emojy', /^No run is called emojy\. Did you mean emoji\?.* \[RUN_NOT_FOUND\]$/],
-    ['show emoji@3', /^run emoji has no epoch 3\. It has 0 to 2\. \[EPOCH_NOT_FOUND\]$/],
+    ['show emoji@3', /^Run emoji has no epoch 3\. It has 0 to 2\. \[EPOCH_NOT_FOUND\]$/],
     ['compare emoji@1 nothing@1', /\[RUN_NOT_FOUND\]$/],
     ['compare emoji@1 emoji@99', /\[EPOCH_NOT_FOUND\]$/],
     ['watch emojy', /\[RUN_NOT_FOUND\]$/],
@@ -267,7 +267,7 @@ describe('what needs a running Tiller', () => {
 describe('watch', () => {
   test('of a run that failed ends with its error', async () => {
     const { err, code } = await tiller(home, ['watch', 'faces']);
-    expect(err).toMatch(/run faces failed: the loss is NaN at step 7.*\[LOSS_NOT_FINITE\]$/);
+    expect(err).toMatch(/Run faces failed: the loss is NaN at step 7.*\[LOSS_NOT_FINITE\]$/);
     expect(code).toBe(1);
   });
   test('of one that is done says so', async () => {

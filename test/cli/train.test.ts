@@ -82,7 +82,7 @@ test(
       'name: lost\ntrainer: {command: [./nowhere]}\ntrain: {epochs: 1, steps_per_epoch: 2}\n',
     );
     const { code, err } = await tiller(home, ['train', path]);
-    expect(err.split('\n').at(-1)).toMatch(/^run lost failed: .*nowhere.* \[TRAINER_NOT_FOUND\]$/);
+    expect(err.split('\n').at(-1)).toMatch(/^Run lost failed: .*nowhere.* \[TRAINER_NOT_FOUND\]$/);
     expect(code).toBe(1);
   },
   5 * MINUTES,

@@ -16,15 +16,15 @@ const recipe = (name: string, text: string): string => {
 
 describe('one line, exit code 2', () => {
   test.each([
-    ['trian', "unknown command 'trian'. Did you mean train? [USAGE]"],
-    ['runs --jsn', "unknown option '--jsn'. Did you mean --json? [USAGE]"],
-    ['train', "missing required argument 'recipe'. See `tiller --help`. [USAGE]"],
+    ['trian', "Unknown command 'trian'. Did you mean train? [USAGE]"],
+    ['runs --jsn', "Unknown option '--jsn'. Did you mean --json? [USAGE]"],
+    ['train', "Missing required argument 'recipe'. See `tiller --help`. [USAGE]"],
     ['stop x --after lunch', '[USAGE]'],
     ['compare a b@1', 'Name the epoch, such as emoji@10.'],
     ['show a@b', 'RUN@EPOCH'],
     ['up --port 99999', 'Give a port'],
     ['demo --epochs 0', 'Give an integer, 1 or more.'],
-    ['train nowhere.yaml', 'the recipe nowhere.yaml is not there.'],
+    ['train nowhere.yaml', 'The recipe nowhere.yaml is not there.'],
     ['train /', 'is a folder'],
   ])('tiller %s', async (call, expected) => {
     const { code, out, err } = await tiller(home, call.split(' '));
