@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import type { Readable } from 'node:stream';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { deadAttempts, removeAttempt, saveAttempt } from '../../db/attempts.ts';
 import { artifactPath, cacheHome, homePaths, tillerHome } from '../../db/home.ts';
 import {
@@ -14,53 +15,65 @@ import {
 } from '../../db/processes.ts';
 import { newRecord } from './record.ts';
 
-const sleeper = () =>
-  spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' });
+const children: ChildProcess[] = [];
+
+/** Ends with its test, also if that fails. */
+function start(program: string, args: string[]): ChildProcess & { pid: number; stdout: Readable } {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  children.push(child);
+  return child as ChildProcess & { pid: number; stdout: Readable };
+}
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  }
+});
+
+const sleeper = () => start(process.execPath, ['-e', 'setInterval(() => {}, 1e6)']);
 const mine = processStart(process.pid)!;
 
 async function ended(): Promise<{ pid: number; start: string }> {
   const child = sleeper();
-  const pid = child.pid!;
-  const start = processStart(pid)!;
+  const { pid } = child;
+  const since = processStart(pid)!;
   child.kill('SIGKILL');
   await once(child, 'exit');
-  return { pid, start };
+  return { pid, start: since };
 }
 
 describe('a process', () => {
   test('is alive while it lives, and a reused pid is not taken for it', async () => {
     const child = sleeper();
-    const start = processStart(child.pid!)!;
-    expect(isAlive(child.pid!, start)).toBe(true);
-    expect(isAlive(child.pid!, `${start}1`)).toBe(false);
-    expect(isAlive(child.pid!, '')).toBe(false);
+    const since = processStart(child.pid)!;
+    expect(isAlive(child.pid, since)).toBe(true);
+    expect(isAlive(child.pid, `${since}1`)).toBe(false);
+    expect(isAlive(child.pid, '')).toBe(false);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    expect(isAlive(child.pid!, start)).toBe(false);
-    expect(processStart(child.pid!)).toBeNull();
+    expect(isAlive(child.pid, since)).toBe(false);
+    expect(processStart(child.pid)).toBeNull();
   });
 
   test('whose name holds brackets and blanks is read rightly', async () => {
-    const child = spawn(process.execPath, [
+    const child = start(process.execPath, [
       '-e',
       "process.title = 'a) S (b c'; console.log(); setInterval(() => {}, 1e6)",
     ]);
     await once(child.stdout, 'data');
-    expect(processStart(child.pid!)).toMatch(/^[0-9a-f-]+:\d+$|^\w{3} /);
-    child.kill('SIGKILL');
-    await once(child, 'close');
+    expect(processStart(child.pid)).toMatch(/^[0-9a-f-]+:\d+$|^\w{3} /);
   });
 
   test('that has ended and is not collected yet is not alive', async () => {
     // A shell that turns into something which never waits for its children.
-    const parent = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 30']);
+    const parent = start('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 30']);
     const pid = Number(String((await once(parent.stdout, 'data'))[0]));
     for (const end = Date.now() + 10_000; processStart(pid) !== null && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(processStart(pid)).toBeNull();
-    parent.kill('SIGKILL');
-    await once(parent, 'close');
   });
 });
 
@@ -84,8 +97,8 @@ describe('the processes of `tiller up`', () => {
     const db = newRecord();
     const child = sleeper();
     writeProcess(db, 'supervisor', {
-      pid: child.pid!,
-      process_start: processStart(child.pid!)!,
+      pid: child.pid,
+      process_start: processStart(child.pid)!,
       state: 'healthy',
     });
     writeProcess(db, 'dashboard', {
