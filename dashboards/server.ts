@@ -3,7 +3,6 @@ import { pino } from 'pino';
 import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
 import { processStart, writeProcess } from '../db/processes.ts';
-import { connectEngine, sendRequest } from '../engine/client.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { createServer } from './app.ts';
 import { buildAssets } from './assets.ts';
@@ -18,8 +17,10 @@ const main = async (): Promise<void> => {
   const paths = homePaths(tillerHome(env));
   const db = openRecord(paths.record);
 
-  // A connection for each request of a person, who asks seldom: the engine may have come and gone.
+  // A person asks seldom: the engine's client is loaded at the first request (it is large), and each
+  // request has its own connection, as the engine may have come and gone.
   const ask: SendRequest = async ({ run, verb, after }) => {
+    const { connectEngine, sendRequest } = await import('../engine/client.ts');
     const client = await connectEngine(db, env);
     try {
       return await sendRequest(client, db, { run, verb, after });
