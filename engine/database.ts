@@ -109,9 +109,9 @@ function contentFault(databaseFile: string): string | undefined {
     const found = db.pragma('quick_check(1)', { simple: true }) as string;
     return found === 'ok' ? undefined : found.replaceAll(/\s+/g, ' ');
   } catch (error) {
-    if (!(error instanceof Database.SqliteError) || error.code.startsWith('SQLITE_BUSY'))
-      throw error;
-    return error.message;
+    const { code, message } = error as { code?: unknown; message: string };
+    if (!String(code).startsWith('SQLITE_') || code === 'SQLITE_BUSY') throw error;
+    return message;
   } finally {
     db?.close();
   }

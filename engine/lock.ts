@@ -30,7 +30,7 @@ function take(lock: Database.Database): boolean {
     lock.exec('BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
-    if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) return false;
+    if ((error as { code?: unknown }).code === 'SQLITE_BUSY') return false;
     throw error;
   }
 }

@@ -1,11 +1,22 @@
+import { randomInt } from 'node:crypto';
 import { createServer, connect } from 'node:net';
 import { TillerError } from '../recipes/errors.ts';
 
 const HOST = '127.0.0.1';
 
-/** A port that nothing listens on: the wanted one, or any. */
-export async function choosePort(wanted = 0): Promise<number> {
-  return (await listenOnce(wanted)) ?? (await listenOnce(0))!;
+/**
+ * A port that nothing listens on: the wanted one, or any. Not one that the system gives to outgoing
+ * connections: while a server is down, those that try to reach it could be given its own port.
+ */
+export async function choosePort(wanted?: number): Promise<number> {
+  if (wanted !== undefined && (await listenOnce(wanted)) !== undefined) return wanted;
+  for (let tries = 0; tries < 100; tries++) {
+    const port = await listenOnce(randomInt(10_000, 32_000));
+    if (port !== undefined) return port;
+  }
+  throw new TillerError('PORT_IN_USE', `No free port of ${HOST} was found`, {
+    hint: 'Name one.',
+  });
 }
 
 /** Errors: PORT_IN_USE. */

@@ -135,7 +135,7 @@ class Supervisor {
       engine = found.connection.address;
       this.#env['TILLER_ENGINE_NAMESPACE'] = found.namespace;
     } else {
-      const port = await choose(ports.engine, 0, 'the engine');
+      const port = await choose(ports.engine, undefined, 'the engine');
       uiPort = ui === true ? await choose(ports.ui, UI_PORT, "Temporal's web page") : undefined;
       engine = `127.0.0.1:${port}`;
       this.#env['TILLER_ENGINE_NAMESPACE'] = 'default';
@@ -273,7 +273,11 @@ function claim(db: Db): void {
 }
 
 /** A given port must be free; where none is given, the usual one or any. */
-async function choose(given: number | undefined, usual: number, whose: string): Promise<number> {
+async function choose(
+  given: number | undefined,
+  usual: number | undefined,
+  whose: string,
+): Promise<number> {
   if (given === undefined || given === 0) return choosePort(usual);
   await requirePort(given, whose);
   return given;
