@@ -13,11 +13,12 @@ def _waited():
 
 
 def start_clock():
-    """Starts a clock and returns what reads it: (seconds, seconds on the wall)."""
-    waited, start = _waited(), time.perf_counter()
+    """Starts a clock and returns what reads it: (seconds, seconds on the wall,
+    seconds of CPU of all threads)."""
+    waited, start, cpu = _waited(), time.perf_counter(), time.process_time()
 
     def read():
         wall = time.perf_counter() - start
-        return wall - (_waited() - waited), wall
+        return wall - (_waited() - waited), wall, time.process_time() - cpu
 
     return read

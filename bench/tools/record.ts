@@ -1,5 +1,6 @@
 /** A record with one run in it, and a trainer's spool to take in. */
 import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Spool } from '../../activities/training/spool.ts';
 import { openRecord, type Db } from '../../db/connection.ts';
@@ -9,8 +10,9 @@ import { takeLease, type Lease } from '../../db/leases.ts';
 import { readPoints } from '../../db/metrics.ts';
 import { migrate } from '../../db/migrate.ts';
 import { createRun } from '../../db/runs.ts';
+import type { TrainerEvent } from '../../native/protocol.ts';
 import { recipeSchema } from '../../recipes/schema.ts';
-import { startClock, type Time } from './clock.ts';
+import { startClock, timed, type Time } from './clock.ts';
 
 const EPOCH = 1_000;
 const lossOf = (step: number): number => 1 / Math.sqrt(step) + 0.1 * Math.abs(Math.sin(step));
@@ -62,29 +64,50 @@ export function newRun(file: string): OpenRun {
   return { db, lease, launch };
 }
 
-/**
- * Takes the spool into a new record as a worker does, and looks whether all of it is there.
- */
-export async function ingestSpool(record: string, path: string, rows: number): Promise<Time> {
-  const { db, lease, launch } = newRun(record);
+export interface Ingested {
+  /** from the spool's bytes to the synced commit */
+  whole: Time;
+  /** of that, from parsed events to the synced commit */
+  storage: Time;
+}
+
+/** Takes the spool into a new record as a worker does, twice, and looks whether all of it is there. */
+export async function ingestSpool(folder: string, path: string, rows: number): Promise<Ingested> {
+  const whole = newRun(join(folder, 'whole.db'));
   const read = startClock();
+  await eachBatch(path, (said, end) => ingest(whole.db, whole.lease, whole.launch, said, end));
+  const time = read();
+  checkRecord(whole, rows);
+
+  const batches: Parameters<Take>[] = [];
+  await eachBatch(path, (...batch) => batches.push(batch));
+  const { db, lease, launch } = newRun(join(folder, 'storage.db'));
+  const storage = timed(() => {
+    for (const [said, end] of batches) ingest(db, lease, launch, said, end);
+  });
+  checkRecord({ db, lease, launch }, rows);
+  return { whole: time, storage };
+}
+
+type Take = (said: { event: TrainerEvent; end: number }[], end: number) => void;
+
+/** As activities/training/follow.ts does it. */
+async function eachBatch(path: string, take: Take): Promise<void> {
   const spool = await Spool.open(path, 0);
   for (;;) {
     const lines = await spool.read();
     const last = lines.at(-1);
     if (last === undefined) break;
     const said = lines.flatMap(({ event, end }) => (event === undefined ? [] : [{ event, end }]));
-    ingest(db, lease, launch, said, last.end);
+    take(said, last.end);
   }
-  const time = read();
   await spool.close();
-  db.close();
-  checkRecord(record, launch.run, rows);
-  return time;
 }
 
-function checkRecord(record: string, run: string, rows: number): void {
-  const db = openRecord(record, { readonly: true });
+/** Closes the record and reads it anew. */
+function checkRecord({ db: written, launch: { run } }: OpenRun, rows: number): void {
+  written.close();
+  const db = openRecord(written.file, { readonly: true });
   for (const name of ['loss', 'lr', 'grad_norm', 'ms']) {
     const { length } = readPoints(db, run, name);
     if (length !== rows) throw new Error(`${length} points of ${rows} are in the curve ${name}`);
