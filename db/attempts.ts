@@ -1,5 +1,5 @@
 /** Activity attempts under way, with the tokens by which a new worker fails those of dead owners. */
-import { and, eq } from 'drizzle-orm';
+import { and, eq } from './drizzle.ts';
 import type { Db } from './connection.ts';
 import { isAlive } from './processes.ts';
 import { attempt as table } from './schema.ts';

@@ -1,7 +1,7 @@
 /** Checkpoints that a trainer published. Those on disk count, even if no line of theirs was taken in. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { and, desc, eq, or } from 'drizzle-orm';
+import { and, desc, eq, or } from './drizzle.ts';
 import { prepared, type Db } from './connection.ts';
 import { newId } from './ids.ts';
 import { leased, type Lease } from './leases.ts';

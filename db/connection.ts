@@ -1,6 +1,7 @@
 /** A connection to the record: SQLite in WAL mode, one writer at a time, no read ever waits. */
 import Database from 'better-sqlite3';
-import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
+import { drizzle } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import * as schema from './schema.ts';
 

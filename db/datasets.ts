@@ -1,5 +1,5 @@
 /** Prepared data sets, each under the hash of its content, with what every picture is called. */
-import { eq } from 'drizzle-orm';
+import { eq } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { immediate, type Db } from './connection.ts';
 import { caption, dataset as table, item } from './schema.ts';

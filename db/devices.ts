@@ -1,5 +1,5 @@
 /** Who has a device, and who waits for it: by priority, then by who came first. */
-import { eq } from 'drizzle-orm';
+import { eq } from './drizzle.ts';
 import { immediate, prepared, type Db } from './connection.ts';
 import { TERMINAL_STATES } from './runs.ts';
 import { device as deviceTable } from './schema.ts';

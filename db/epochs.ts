@@ -1,5 +1,5 @@
 /** Epochs: begun, trained, evaluated. Epoch 0 is the untouched base. */
-import { and, asc, eq } from 'drizzle-orm';
+import { and, asc, eq } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { epochCheckpoint } from './checkpoints.ts';
 import type { Db } from './connection.ts';

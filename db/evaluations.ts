@@ -1,5 +1,5 @@
 /** What held-out items cost an epoch's weights, in all and by timestep. */
-import { and, asc, eq } from 'drizzle-orm';
+import { and, asc, eq } from './drizzle.ts';
 import type { Db } from './connection.ts';
 import { wordOfFigure } from './figures.ts';
 import { getRun, recipeOf } from './runs.ts';

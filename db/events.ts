@@ -1,5 +1,5 @@
 /** What happened to a run, in order: the pages' live feed, and the marks on its curves. */
-import { and, asc, eq, gt } from 'drizzle-orm';
+import { and, asc, eq, gt } from './drizzle.ts';
 import { prepared, type Db } from './connection.ts';
 import { event } from './schema.ts';
 

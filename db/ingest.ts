@@ -14,7 +14,7 @@ import { promptId, promptsOf, saveSample } from './samples.ts';
 import type { EventOf, Said, SaidLine } from './said.ts';
 import { saveSteps } from './steps.ts';
 import { launch as table } from './schema.ts';
-import { eq } from 'drizzle-orm';
+import { eq } from './drizzle.ts';
 
 export type { Said, SaidLine } from './said.ts';
 

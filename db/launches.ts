@@ -1,5 +1,5 @@
 /** Trainer processes: how the next worker finds a living one, or the spool of a dead one. */
-import { and, asc, eq, isNull, ne } from 'drizzle-orm';
+import { and, asc, eq, isNull, ne } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import type { Db } from './connection.ts';
 import { leased, type Lease } from './leases.ts';

@@ -1,7 +1,7 @@
 /** Which processes are alive, and the rows of those that `tiller up` keeps. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { eq } from 'drizzle-orm';
+import { eq } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { immediate, type Db } from './connection.ts';
 import { process as table } from './schema.ts';

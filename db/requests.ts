@@ -1,5 +1,5 @@
 /** What people asked of a run: requested → acknowledged → delivered → done, or refused. */
-import { and, asc, eq, isNotNull, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, isNotNull, isNull, sql } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { immediate, type Db } from './connection.ts';
 import { appendEvent } from './events.ts';

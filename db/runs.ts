@@ -1,5 +1,5 @@
 /** Runs: made once, found by name or id, moved from state to state. */
-import { asc, desc, eq } from 'drizzle-orm';
+import { asc, desc, eq } from './drizzle.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { nearest } from '../recipes/nearest.ts';
 import type { Recipe } from '../recipes/schema.ts';

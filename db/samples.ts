@@ -1,5 +1,5 @@
 /** Pictures and texts that a model made, each under all that it was made from. */
-import { and, asc, eq } from 'drizzle-orm';
+import { and, asc, eq } from './drizzle.ts';
 import { prepared, type Db } from './connection.ts';
 import { newId } from './ids.ts';
 import { artifact, prompt, sample } from './schema.ts';

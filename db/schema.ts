@@ -2,15 +2,7 @@
  * The record's tables as drizzle sees them. The SQL in migrations/ makes them; a test holds the two
  * together. Columns keep their SQL names, so that a row reads the same everywhere.
  */
-import {
-  blob,
-  customType,
-  integer,
-  primaryKey,
-  real,
-  sqliteTable,
-  text,
-} from 'drizzle-orm/sqlite-core';
+import { blob, customType, integer, primaryKey, real, sqliteTable, text } from './drizzle.ts';
 import { decodeFigure, encodeFigure } from './figures.ts';
 
 /** A number that may be NaN or infinite. */
