@@ -8,9 +8,7 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
-  type ConnectionOptions,
 } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { After, Verb } from '../activities/run/requests.ts';
 import type { Db } from '../db/connection.ts';
 import { readProcesses } from '../db/processes.ts';
@@ -25,25 +23,18 @@ import { getRun, setRunState } from '../db/runs.ts';
 import { TillerError } from '../recipes/errors.ts';
 import type { trainRun } from '../workflows/train-run.ts';
 import { NAMESPACE, REQUEST_UPDATE, TASK_QUEUE, workflowIdOf } from './names.ts';
+import { outsideEngine, type OutsideEngine } from './outside.ts';
 
 const DEADLINE_MS = 15_000;
 
-export interface EngineAddress {
-  connection: ConnectionOptions;
-  namespace: string;
-}
+export type EngineAddress = Pick<OutsideEngine, 'connection' | 'namespace'>;
 
 /**
- * Where the engine is: an outside one by TEMPORAL_ADDRESS (and the other names that every Temporal
- * program reads), else the one that `tiller up` keeps. Errors: NOT_UP.
+ * Where the engine is: an outside one if the environment names it, else the one that `tiller up` keeps. Errors: NOT_UP.
  */
 export function engineAddress(db: Db, env: NodeJS.ProcessEnv): EngineAddress {
-  if (env['TEMPORAL_ADDRESS']) {
-    const { connectionOptions, namespace } = loadClientConnectConfig({
-      overrideEnvVars: definedOnly(env),
-    });
-    return { connection: connectionOptions, namespace: namespace ?? NAMESPACE };
-  }
+  const outside = outsideEngine(env);
+  if (outside !== undefined) return outside;
   const address =
     env['TILLER_ENGINE_ADDRESS'] ??
     readProcesses(db).find(({ role }) => role === 'engine')?.address;
@@ -53,15 +44,10 @@ export function engineAddress(db: Db, env: NodeJS.ProcessEnv): EngineAddress {
     });
   }
   return {
-    connection: { address, connectTimeout: '5s' },
+    connection: { address },
     namespace: env['TILLER_ENGINE_NAMESPACE'] ?? NAMESPACE,
   };
 }
-
-const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
 
 /** Errors: NOT_UP, ENGINE_UNREACHABLE. Close `client.connection` when done. */
 export async function connectEngine(db: Db, env: NodeJS.ProcessEnv): Promise<Client> {

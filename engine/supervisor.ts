@@ -120,7 +120,7 @@ class Supervisor {
   }
 
   async #bringUp(): Promise<{ engine: string; ui?: string }> {
-    const { ports = {}, ui, env = process.env, progress } = this.#options;
+    const { env = process.env, progress } = this.#options;
     const { signal } = this.#stopping;
     const found = await findEngine({
       env,
@@ -129,22 +129,26 @@ class Supervisor {
       log: (line) => this.#say(line),
       ...(progress && { progress }),
     });
-    let engine: string;
-    let uiPort: number | undefined;
-    if (found.kind === 'outside') {
-      engine = found.connection.address;
-      this.#env['TILLER_ENGINE_NAMESPACE'] = found.namespace;
-    } else {
-      const port = await choose(ports.engine, undefined, 'the engine');
-      uiPort = ui === true ? await choose(ports.ui, UI_PORT, "Temporal's web page") : undefined;
-      engine = `127.0.0.1:${port}`;
-      this.#env['TILLER_ENGINE_NAMESPACE'] = 'default';
-      signal.throwIfAborted();
-      await this.#keepEngine(found, port, uiPort).ready;
-    }
-    this.#env['TILLER_ENGINE_ADDRESS'] = engine;
     signal.throwIfAborted();
+    if (found.kind === 'binary') return this.#bringUpOwn(found);
+    const engine = found.connection.address;
+    this.#env['TILLER_ENGINE_ADDRESS'] = engine;
+    this.#env['TILLER_ENGINE_NAMESPACE'] = found.namespace;
     await this.#keepChild('worker').ready;
+    return { engine };
+  }
+
+  async #bringUpOwn(found: BinaryEngine): Promise<{ engine: string; ui?: string }> {
+    const { ports = {}, ui } = this.#options;
+    const port = await choose(ports.engine, undefined, 'the engine');
+    const uiPort = ui === true ? await choose(ports.ui, UI_PORT, "Temporal's web page") : undefined;
+    const engine = `127.0.0.1:${port}`;
+    this.#env['TILLER_ENGINE_ADDRESS'] = engine;
+    this.#env['TILLER_ENGINE_NAMESPACE'] = 'default';
+    this.#stopping.signal.throwIfAborted();
+    const keeper = this.#keepEngine(found, port, uiPort);
+    // At once: the worker takes as long to load as the engine to open its database, and waits for it.
+    await Promise.all([keeper.ready, this.#keepChild('worker').ready]);
     return { engine, ...(uiPort !== undefined && { ui: `127.0.0.1:${uiPort}` }) };
   }
 

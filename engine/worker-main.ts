@@ -26,16 +26,12 @@ Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
 const { connection: options, namespace } = engineAddress(db, env);
 // The supervisor starts both at once: what this process needs for itself is loaded while the engine opens its database.
 const codePath = await workflowBundle(env);
-if (options.address !== undefined && options.tls === undefined) await untilServing(options.address);
+if (env['TILLER_ENGINE_ADDRESS'] === options.address) await untilServing(options.address);
 const client = await connectEngine(db, env);
 const failed = await failDeadAttempts(db, client, log);
 if (failed > 0) log.info({ failed }, 'attempts of a dead worker were given back to the engine');
 
-const connection = await NativeConnection.connect({
-  address: options.address ?? '',
-  ...(options.tls === undefined ? {} : { tls: options.tls }),
-  ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey as string }),
-});
+const connection = await NativeConnection.connect(options);
 const worker = await Worker.create({
   connection,
   namespace,
