@@ -10,6 +10,7 @@ import { workflowBundle } from './bundle.ts';
 import { connectEngine, engineAddress } from './client.ts';
 import { untilServing } from './health.ts';
 import { TASK_QUEUE } from './names.ts';
+import { outsideEngine } from './outside.ts';
 import { reconcileRuns } from './reconcile.ts';
 
 const { env } = process;
@@ -26,7 +27,7 @@ Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
 const { connection: options, namespace } = engineAddress(db, env);
 // The supervisor starts both at once: what this process needs for itself is loaded while the engine opens its database.
 const codePath = await workflowBundle(env);
-if (env['TILLER_ENGINE_ADDRESS'] === options.address) await untilServing(options.address);
+if (outsideEngine(env) === undefined) await untilServing(options.address);
 const client = await connectEngine(db, env);
 const failed = await failDeadAttempts(db, client, log);
 if (failed > 0) log.info({ failed }, 'attempts of a dead worker were given back to the engine');
