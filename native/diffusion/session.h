@@ -11,7 +11,7 @@
 #include "diffusion/draws.h"
 #include "diffusion/evaluation.h"
 #include "diffusion/network.h"
-#include "diffusion/state.h"
+#include "diffusion/start.h"
 #include "training/conversation.h"
 #include "training/machine.h"
 
@@ -25,9 +25,9 @@ class Session {
     if (job_.data_manifest) data_.emplace(*job_.data_manifest);
     if (training && !data_) throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing", "Give the recipe a data section.");
     device_ = job_.device == "cpu" ? "cpu" : choose_device(job_.device);
-    find_start();
+    state_ = find_start(job_, recipe_, *codec_, data_);
     network_.emplace(recipe_, *codec_, state_.vocabulary, training, device_, job_.threads);
-    check_sizes();
+    check_sizes(recipe_, codec_->stride() * network_->size_multiple(), data_, state_);
     say_hello(program);
     load(training);
     order_ = ItemOrder(job_.seed, data_ ? data_->train.size() : 1);
@@ -125,74 +125,6 @@ class Session {
   }
 
   // ---- beginning -----------------------------------------------------------------------------
-
-  // Vocabulary and latent statistics, which say how large the model is and what it sees: out of the
-  // checkpoint, the base, or the data.
-  void find_start() {
-    if (job_.resume) {
-      const CheckpointManifest manifest = verify_checkpoint(*job_.resume);
-      match_fingerprint(*job_.resume, job_.fingerprint, manifest.identity.fingerprint);
-      state_ = read_state(*job_.resume);
-      if (state_.step > job_.last_step)
-        throw Failure(kBadData, "CHECKPOINT_MISMATCH", job_.resume->string() + " lies past the job's last step, " + std::to_string(job_.last_step),
-                      "Resume from an earlier checkpoint.");
-    } else if (recipe_.base) {
-      verify_checkpoint(*recipe_.base);
-      const State base = read_state(*recipe_.base);
-      state_.latent = base.latent;
-      state_.vocabulary = base.vocabulary;
-      state_.width = base.width, state_.height = base.height;
-      if (data_) add_words();
-    } else if (data_) {
-      add_words();
-      measure_latents();
-    } else {
-      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "there is no data, base or checkpoint to start from", "Give the recipe a data section.");
-    }
-    if (data_) state_.width = data_->width, state_.height = data_->height;
-    if (state_.latent.mean.size() != static_cast<size_t>(codec_->channels()))
-      throw Failure(kBadData, "CHECKPOINT_MISMATCH", "the latents to start from have " + std::to_string(state_.latent.mean.size()) +
-                    " channels, those of " + recipe_.model.latent + " " + std::to_string(codec_->channels()), "Use the base's model.latent.");
-  }
-
-  // Words of the captions that are not known yet come after those that are.
-  void add_words() {
-    std::vector<std::string> captions, words = state_.vocabulary.words();
-    for (const auto& item : data_->train)
-      for (const auto& caption : item.captions) captions.push_back(caption.text);
-    const std::set<std::string> known(words.begin(), words.end());
-    const Vocabulary found = Vocabulary::of_captions(captions);
-    for (const auto& word : found.words())
-      if (!known.contains(word)) words.push_back(word);
-    state_.vocabulary = Vocabulary(std::move(words));
-  }
-
-  void measure_latents() {
-    LatentMeter meter(codec_->channels());
-    std::vector<float> latent(data_->picture_bytes() / 3 * static_cast<size_t>(codec_->channels()) /
-                              static_cast<size_t>(codec_->stride() * codec_->stride()));
-    for (const auto& item : data_->train) {
-      codec_->encode(data_->pixels(item), data_->width, data_->height, latent.data());
-      meter.add(latent);
-    }
-    state_.latent = meter.statistics();
-  }
-
-  // Before the first step, not in the night's first samples.
-  void check_sizes() const {
-    const int multiple = codec_->stride() * network_->size_multiple();
-    const auto check = [&](const std::string& what, int width, int height) {
-      if (width % multiple == 0 && height % multiple == 0) return;
-      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", what + " " + std::to_string(width) + "x" + std::to_string(height) +
-                    " pixels, but this model's sides must be multiples of " + std::to_string(multiple),
-                    "Change the size, or give model.channel_multipliers fewer levels.");
-    };
-    if (data_) check("the pictures of the data set have", data_->width, data_->height);
-    for (size_t i = 0; i < recipe_.samples.prompts.size(); i++) {
-      const Prompt& prompt = recipe_.samples.prompts[i];
-      check("recipe.samples.prompts[" + std::to_string(i) + "] has", prompt.width.value_or(state_.width), prompt.height.value_or(state_.height));
-    }
-  }
 
   void say_hello(const fs::path& program) {
     Json fingerprint = {{"device", device_}, {"threads", job_.threads}, {"kernels", vector_set()}, {"build", build_id(program)}};

@@ -2,15 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa, type ResultPromise } from 'execa';
-import { buildNative } from '../../native/build.ts';
-import {
-  trainerEvent,
-  type Job,
-  type TrainerCommand,
-  type TrainerEvent,
-} from '../../native/protocol.ts';
-import { recipeSchema, type RecipeInput } from '../../recipes/schema.ts';
+import type { Job } from '../../../native/protocol.ts';
+import { recipeSchema, type RecipeInput } from '../../../recipes/schema.ts';
 
 export const SIDE = 16;
 export const STEPS = 20;
@@ -123,82 +116,6 @@ export function jobFor({ folder, manifest }: Place, { recipe = {}, ...changes }:
   };
 }
 
-export interface Finished {
-  code: number | undefined;
-  signal: string | undefined;
-  events: TrainerEvent[];
-  stderr: string;
-}
-
-export interface Running {
-  process: ResultPromise<typeof launchOptions>;
-  send: (command: TrainerCommand | string) => void;
-  /** resolves when an event fits, or the process has ended */
-  until: (fits: (event: TrainerEvent) => boolean) => Promise<TrainerEvent | undefined>;
-  finished: Promise<Finished>;
-}
-
-export const buildTrainer = async (): Promise<string> =>
-  (await buildNative('tiller-diffusion')).path;
-
-const launchOptions = { stdin: 'pipe', reject: false } as const;
-let launches = 0;
-
-export async function launch(trainer: string, job: Job): Promise<Running> {
-  const file = join(job.folder, `job-${launches++}.json`);
-  await writeFile(file, JSON.stringify(job));
-  const child = execa(trainer, [job.stage, '--job', file], launchOptions);
-  const events: TrainerEvent[] = [];
-  const waiting = new Set<() => void>();
-  let ended = false;
-  void (async () => {
-    for await (const line of child.iterable()) {
-      events.push(trainerEvent.parse(JSON.parse(line as string)));
-      for (const wake of waiting) wake();
-    }
-    ended = true;
-    for (const wake of waiting) wake();
-  })();
-  return {
-    process: child,
-    send: (command) => {
-      child.stdin.write(`${typeof command === 'string' ? command : JSON.stringify(command)}\n`);
-    },
-    until: async (fits) => {
-      for (;;) {
-        const found = events.find(fits);
-        if (found !== undefined || ended) return found;
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
-        });
-      }
-    },
-    finished: child.then(({ exitCode, signal, stderr, stdout }) => ({
-      code: exitCode,
-      signal,
-      stderr,
-      events: stdout
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => trainerEvent.parse(JSON.parse(line))),
-    })),
-  };
-}
-
-export async function run(trainer: string, job: Job): Promise<Finished> {
-  return (await launch(trainer, job)).finished;
-}
-
-export const of = <Name extends TrainerEvent['event']>(
-  events: readonly TrainerEvent[],
-  name: Name,
-): Extract<TrainerEvent, { event: Name }>[] =>
-  events.filter((event): event is Extract<TrainerEvent, { event: Name }> => event.event === name);
-
 /** The SHA-256 of every file that decides how training goes on, by its name. */
 export async function contents(checkpoint: string): Promise<Record<string, string>> {
   const { files } = JSON.parse(await readFile(join(checkpoint, 'manifest.json'), 'utf8')) as {
@@ -209,3 +126,15 @@ export async function contents(checkpoint: string): Promise<Record<string, strin
 
 export const checkpointPath = ({ folder }: Place, step: number): string =>
   join(folder, 'checkpoints', `step-${String(step).padStart(8, '0')}`);
+
+/** Rewrites a file of a checkpoint, and its hash. */
+export async function replaceFile(checkpoint: string, name: string, bytes: Buffer): Promise<void> {
+  await writeFile(join(checkpoint, name), bytes);
+  const file = join(checkpoint, 'manifest.json');
+  const written = JSON.parse(await readFile(file, 'utf8')) as { files: Record<string, unknown> };
+  written.files[name] = {
+    bytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+  await writeFile(file, JSON.stringify(written));
+}

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import sharp from 'sharp';
-import { buildNative } from '../../native/build.ts';
+import { buildNative } from '../../../native/build.ts';
 
 let folder: string;
 
@@ -34,6 +34,6 @@ test('hashes, safetensors and pictures', async () => {
 }, 300_000);
 
 test('schedules and samplers as diffusers has them; codecs, words, draws', async () => {
-  const golden = join(import.meta.dirname, '../golden/schedules.json');
+  const golden = join(import.meta.dirname, '../../golden/schedules.json');
   expect(await failedChecks('diffusion_test', [golden])).toEqual([]);
 }, 300_000);
