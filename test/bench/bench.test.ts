@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { holds, lineOf, ratioOf, tableOf, type BenchResult } from '../../bench/tools/result.ts';
+
+const result = (fields: Partial<BenchResult>): BenchResult => ({
+  bench: 'ingest',
+  ours: 30,
+  peer: 10,
+  unit: 'rows/s',
+  better: 'more',
+  figures: [{ name: 'ours', value: 30, unit: 'rows/s' }],
+  ...fields,
+});
+
+describe('a result', () => {
+  test.each([
+    ['more', 30, 10, 3],
+    ['less', 10, 30, 3],
+    ['less', 30, 10, 1 / 3],
+    ['more', 30, null, null],
+  ] as const)('where %s is better, %d beside %p is %p', (better, ours, peer, ratio) => {
+    expect(ratioOf(result({ better, ours, peer }))).toBe(ratio);
+  });
+  test.each([
+    [{}, true],
+    [{ ratio: 3 }, true],
+    [{ ratio: 3.1 }, false],
+    [{ atMost: 30 }, true],
+    [{ atMost: 29 }, false],
+    [{ ratio: 2, atMost: 29 }, false],
+  ])('with the goal %p holds: %p', (goal, held) => {
+    expect(holds(result({ goal }))).toBe(held);
+    if (Object.keys(goal).length > 0)
+      expect(tableOf(result({ goal }))).toContain(held ? ': held' : ': MISSED');
+  });
+  test('without a peer holds no ratio', () => {
+    expect(holds(result({ peer: null, goal: { ratio: 1 } }))).toBe(false);
+  });
+  test('is one line of JSON with the same keys for all', () => {
+    const line = lineOf(result({ ours: 1_234_567, peer: 100 }));
+    expect(line).not.toContain('\n');
+    expect(JSON.parse(line)).toEqual({
+      bench: 'ingest',
+      ours: 1_235_000,
+      peer: 100,
+      ratio: 12_350,
+      unit: 'rows/s',
+      machine: expect.stringContaining('Node '),
+    });
+  });
+});
+
+test.each([[[]], [['no-such']]])('called with %p, the names are listed', async (args) => {
+  const file = join(import.meta.dirname, '../../bench/bench.ts');
+  const { exitCode, stderr } = await execa(process.execPath, [file, ...args], { reject: false });
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain('ingest');
+  expect(stderr).not.toMatch(/\bbench,|\btools\b/);
+});
