@@ -18,14 +18,16 @@ struct Caption {
 };
 
 struct Item {
-  size_t index = 0;    // of its picture in pixels.u8
-  std::string key;     // 16 hex digits
-  uint64_t name = 0;   // the key as a number: the item in seeds
+  size_t index = 0;   // of its picture in pixels.u8
+  std::string key;    // 16 hex digits
+  uint64_t name = 0;  // the key as a number: the item in seeds
   std::vector<Caption> captions;
 
   // The heaviest caption, the first of equals: what validation uses.
   const std::string& main_caption() const {
-    return std::max_element(captions.begin(), captions.end(), [](auto& a, auto& b) { return a.weight < b.weight; })->text;
+    return std::max_element(captions.begin(), captions.end(),
+                            [](auto& a, auto& b) { return a.weight < b.weight; })
+        ->text;
   }
 };
 
@@ -39,7 +41,8 @@ class Dataset {
       if (manifest.at("channels") != 3) fail("has pictures of other than 3 channels");
       width = manifest.at("width");
       height = manifest.at("height");
-      if (width < 1 || height < 1 || width > 65536 || height > 65536) fail("has pictures of an impossible size");
+      if (width < 1 || height < 1 || width > 65536 || height > 65536)
+        fail("has pictures of an impossible size");
       pixels_.emplace(manifest_file.parent_path() / manifest.at("pixels").get<std::string>());
       train = items(manifest.at("train"));
       validation = items(manifest.at("validation"));
@@ -51,7 +54,9 @@ class Dataset {
     if (train.empty()) fail("has no picture to train on");
   }
 
-  const uint8_t* pixels(const Item& item) const { return pixels_->bytes().data() + item.index * picture_bytes(); }
+  const uint8_t* pixels(const Item& item) const {
+    return pixels_->bytes().data() + item.index * picture_bytes();
+  }
   size_t picture_bytes() const { return static_cast<size_t>(width) * static_cast<size_t>(height) * 3; }
 
   int width = 0, height = 0;
@@ -62,10 +67,12 @@ class Dataset {
     std::vector<Item> result;
     for (const auto& entry : list) {
       Item item{entry.at("index"), entry.at("key"), 0, {}};
-      const bool hex = item.key.size() == 16 && item.key.find_first_not_of("0123456789abcdef") == std::string::npos;
+      const bool hex =
+          item.key.size() == 16 && item.key.find_first_not_of("0123456789abcdef") == std::string::npos;
       if (!hex) fail("has the key \"" + item.key + "\", which is not 16 hex digits");
       item.name = std::stoull(item.key, nullptr, 16);
-      if (item.index >= pixels_->bytes().size() / picture_bytes()) fail("names picture " + item.key + ", which is past the end of its pixels");
+      if (item.index >= pixels_->bytes().size() / picture_bytes())
+        fail("names picture " + item.key + ", which is past the end of its pixels");
       for (const auto& caption : entry.at("captions")) {
         item.captions.push_back({caption.at("text"), caption.at("weight")});
         if (!(item.captions.back().weight >= 0)) fail("has a caption of negative weight: " + item.key);

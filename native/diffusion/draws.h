@@ -54,9 +54,11 @@ struct DrawSettings {
 inline Draw draw(const DrawSettings& settings, uint32_t pass, const Item& item) {
   const auto stream = [&](Purpose purpose) { return RandomStream(settings.seed, purpose, pass, item.name); };
   Draw result{};
-  result.timestep = static_cast<int>(stream(Purpose::timestep).below(static_cast<uint32_t>(settings.timesteps)));
+  result.timestep =
+      static_cast<int>(stream(Purpose::timestep).below(static_cast<uint32_t>(settings.timesteps)));
   result.flip = settings.flip && (stream(Purpose::augmentation).bits() & 1);
-  if (static_cast<double>(stream(Purpose::caption_dropout).uniform()) < settings.caption_dropout) return result;
+  if (static_cast<double>(stream(Purpose::caption_dropout).uniform()) < settings.caption_dropout)
+    return result;
   double total = 0;
   for (const auto& caption : item.captions) total += caption.weight;
   double left = static_cast<double>(stream(Purpose::caption_choice).uniform()) * total;

@@ -1,6 +1,6 @@
-// What a model has learned: validation (held-out pictures with fixed noise at fixed timesteps) and
-// samples. Both can use the running average of the weights: the layers are pointed at it and back, and
-// the weights that are trained are never touched.
+// Numbers into a pass and out of it, and validation: held-out pictures with fixed noise at fixed timesteps.
+// Validation and samples can use the running average of the weights: the layers are pointed at it and
+// back, and the weights that are trained are never touched.
 #pragma once
 
 #include <set>
@@ -9,9 +9,7 @@
 
 #include "diffusion/dataset.h"
 #include "diffusion/network.h"
-#include "diffusion/sampler.h"
 #include "diffusion/state.h"
-#include "formats/png.h"
 #include "training/conversation.h"
 
 namespace tiller {
@@ -31,7 +29,8 @@ struct EvaluationContext {
 // ---- filling a pass ----------------------------------------------------------------------------
 
 // A picture as a normalized latent.
-inline void fill_picture(const EvaluationContext& c, const Dataset& data, const Item& item, bool flip, std::vector<float>& latent) {
+inline void fill_picture(const EvaluationContext& c, const Dataset& data, const Item& item, bool flip,
+                         std::vector<float>& latent) {
   const auto width = static_cast<size_t>(data.width), stride = static_cast<size_t>(c.codec.stride());
   const uint8_t* pixels = data.pixels(item);
   std::vector<uint8_t> mirrored;
@@ -48,24 +47,31 @@ inline void fill_picture(const EvaluationContext& c, const Dataset& data, const 
   c.state.latent.normalize(latent);
 }
 
-inline void fill_noisy(const EvaluationContext& c, Network::Pass& pass, int i, int timestep, const std::vector<float>& x0,
-                       const std::vector<float>& noise) {
+inline void fill_noisy(const EvaluationContext& c, Network::Pass& pass, int i, int timestep,
+                       const std::vector<float>& x0, const std::vector<float>& noise) {
   const size_t at = static_cast<size_t>(i) * x0.size();
-  c.schedule.noisy(timestep, x0.data(), noise.data(), x0.size(), pass.latent->data + at, pass.loss->target->data + at);
+  c.schedule.noisy(timestep, x0.data(), noise.data(), x0.size(), pass.latent->data + at,
+                   pass.loss->target->data + at);
   pass.timesteps->data[i] = static_cast<float>(timestep);
 }
 
 inline void fill_tokens(const EvaluationContext& c, Network::Pass& pass, int i, std::string_view text) {
   const int length = c.network.tokens();
   const auto tokens = c.state.vocabulary.tokens(text, length);
-  for (int t = 0; t < length; t++) pass.ids->data[i * length + t] = static_cast<float>(tokens.ids[static_cast<size_t>(t)]);
+  for (int t = 0; t < length; t++)
+    pass.ids->data[i * length + t] = static_cast<float>(tokens.ids[static_cast<size_t>(t)]);
   const auto once = [&](const std::string& key) { return c.warned.insert(key).second; };
   std::string unknown;
   for (const auto& word : tokens.unknown)
     if (once("word " + word)) unknown += (unknown.empty() ? "" : ", ") + word;
-  if (!unknown.empty()) c.conversation.warn("WORD_UNKNOWN", "no caption of the training set has the word: " + unknown, "These words are dropped.");
+  if (!unknown.empty())
+    c.conversation.warn("WORD_UNKNOWN", "no caption of the training set has the word: " + unknown,
+                        "These words are dropped.");
   if (tokens.cut && once("cut " + std::string(text)))
-    c.conversation.warn("TEXT_CUT", "longer than " + std::to_string(length - 2) + " words, and cut: " + std::string(text.substr(0, 200)), "Raise model.text.tokens.");
+    c.conversation.warn(
+        "TEXT_CUT",
+        "longer than " + std::to_string(length - 2) + " words, and cut: " + std::string(text.substr(0, 200)),
+        "Raise model.text.tokens.");
 }
 
 // While it lives, the layers compute with the averages.
@@ -96,12 +102,14 @@ template <class GoOn>
 bool validate(const EvaluationContext& c, const Dataset& data, uint64_t seed, const GoOn& go_on) {
   const auto& settings = c.recipe.validation;
   if (data.validation.empty()) {
-    c.conversation.warn("VALIDATION_EMPTY", "no picture is held out, so nothing is validated", "Raise data.validation_share.");
+    c.conversation.warn("VALIDATION_EMPTY", "no picture is held out, so nothing is validated",
+                        "Raise data.validation_share.");
     return true;
   }
   const UseAverage use(c.network, settings.average);
   const int batch = c.recipe.train.batch;
-  auto& pass = c.network.pass(Network::Use::measuring, batch, data.height / c.codec.stride(), data.width / c.codec.stride());
+  auto& pass = c.network.pass(Network::Use::measuring, batch, data.height / c.codec.stride(),
+                              data.width / c.codec.stride());
   const size_t bins = static_cast<size_t>(settings.bins), repeats = static_cast<size_t>(settings.repeats);
   const size_t total = data.validation.size() * bins * repeats;
   const auto timestep = [&](size_t bin) {
@@ -111,108 +119,36 @@ bool validate(const EvaluationContext& c, const Dataset& data, uint64_t seed, co
   std::vector<float> picture, noise;
   for (size_t first = 0; first < total; first += static_cast<size_t>(batch)) {
     for (int i = 0; i < batch; i++) {
-      const size_t number = std::min(first + static_cast<size_t>(i), total - 1);  // the last batch is filled up
+      const size_t number =
+          std::min(first + static_cast<size_t>(i), total - 1);  // the last batch is filled up
       const size_t bin = number % bins, repeat = number / bins % repeats;
       const Item& item = data.validation[number / bins / repeats];
       fill_picture(c, data, item, false, picture);
       noise.resize(picture.size());
-      RandomStream(seed, Purpose::validation_noise, static_cast<uint32_t>(repeat * bins + bin), item.name).fill_normal(noise.data(), noise.size());
+      RandomStream(seed, Purpose::validation_noise, static_cast<uint32_t>(repeat * bins + bin), item.name)
+          .fill_normal(noise.data(), noise.size());
       fill_noisy(c, pass, i, timestep(bin), picture, noise);
       pass.loss->weights->data[i] = 1;
       fill_tokens(c, pass, i, item.main_caption());
     }
     pass.forward();
-    for (size_t i = 0; i < static_cast<size_t>(batch) && first + i < total; i++) sums[(first + i) % bins] += pass.loss->losses[i];
+    for (size_t i = 0; i < static_cast<size_t>(batch) && first + i < total; i++)
+      sums[(first + i) % bins] += pass.loss->losses[i];
     if (!go_on()) return false;
   }
   Json by_bin = Json::array();
   double sum = 0;
   for (size_t bin = 0; bin < bins; bin++) {
     sum += sums[bin];
-    by_bin.push_back({{"timestep", timestep(bin)}, {"loss", number(sums[bin] / static_cast<double>(total / bins))}});
+    by_bin.push_back(
+        {{"timestep", timestep(bin)}, {"loss", number(sums[bin] / static_cast<double>(total / bins))}});
   }
-  c.conversation.say("validation", {{"step", c.state.step}, {"epoch", c.epoch}, {"loss", number(sum / static_cast<double>(total))}, {"bins", by_bin},
-                                    {"items", data.validation.size()}, {"weights", weights_name(settings.average)}});
-  return true;
-}
-
-// ---- samples -----------------------------------------------------------------------------------
-
-// Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass
-// of two. With guidance 1 the negative has no part in it.
-inline std::vector<uint8_t> sample_picture(const EvaluationContext& c, const Prompt& prompt, int width, int height) {
-  const auto& settings = c.recipe.samples;
-  const int rows = height / c.codec.stride(), columns = width / c.codec.stride();
-  const bool guided = settings.guidance != 1;
-  auto& pass = c.network.pass(Network::Use::sampling, guided ? 2 : 1, rows, columns);
-  fill_tokens(c, pass, 0, prompt.text);
-  if (guided) fill_tokens(c, pass, 1, prompt.negative);
-  std::vector<float> x(static_cast<size_t>(rows) * static_cast<size_t>(columns) * static_cast<size_t>(c.codec.channels()));
-  RandomStream(prompt.seed, Purpose::sample_noise).fill_normal(x.data(), x.size());
-  const auto guidance = static_cast<float>(settings.guidance);
-  sample_latent(c.schedule, settings.sampler, settings.steps, x, [&](int t, const std::vector<float>& at, std::vector<float>& said) {
-    for (int i = 0; i < (guided ? 2 : 1); i++) {
-      std::copy(at.begin(), at.end(), pass.latent->data + static_cast<size_t>(i) * at.size());
-      pass.timesteps->data[i] = static_cast<float>(t);
-    }
-    pass.forward();
-    const float *with = pass.said->data, *without = with + said.size();
-    for (size_t i = 0; i < said.size(); i++) said[i] = guided ? without[i] + guidance * (with[i] - without[i]) : with[i];
-  });
-  c.state.latent.restore(x);
-  std::vector<uint8_t> rgb(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
-  c.codec.decode(x.data(), width, height, rgb.data());
-  return rgb;
-}
-
-// Files are named by all that makes a sample what it is: made again, it is the same file.
-inline void make_sample(const EvaluationContext& c, int index, const std::string& request) {
-  const auto& settings = c.recipe.samples;
-  const Prompt& prompt = settings.prompts[static_cast<size_t>(index)];
-  const int width = prompt.width.value_or(c.state.width), height = prompt.height.value_or(c.state.height);
-  const auto rgb = sample_picture(c, prompt, width, height);
-  const std::string png = encode_png(rgb, width, height);
-  const std::string guidance = Json(settings.guidance).dump();
-  const std::string name = checkpoint_name(c.state.step) + "-p" + std::to_string(index) + "-seed" + std::to_string(prompt.seed) + "-" +
-                           settings.sampler + "-" + std::to_string(settings.steps) + "-g" + guidance + "-" + std::to_string(width) + "x" +
-                           std::to_string(height) + "-" + weights_name(settings.average) + ".png";
-  const fs::path file = c.samples_folder / name, temporary = c.samples_folder / ("." + name + ".tmp-" + std::to_string(getpid()));
-  std::string sha256;
-  try {
-    OutputFile out(temporary);
-    out.write(png);
-    out.finish();
-    sha256 = out.sha256();
-    rename_file(temporary, file);
-  } catch (...) {
-    std::error_code gone_already;
-    fs::remove(temporary, gone_already);
-    throw;
-  }
-  Json event = {{"step", c.state.step}, {"epoch", c.epoch}, {"prompt", index}, {"seed", prompt.seed}, {"sampler", settings.sampler},
-                {"sampling_steps", settings.steps}, {"guidance", settings.guidance}, {"width", width}, {"height", height},
-                {"weights", weights_name(settings.average)}, {"file", file.string()}, {"sha256", sha256}};
-  if (!request.empty()) event["request"] = request;
-  c.conversation.say("sample", event);
-}
-
-// Returns false if go_on() ended it.
-template <class GoOn>
-bool make_samples(const EvaluationContext& c, const Wishes::Samples& wish, const GoOn& go_on) {
-  const int count = static_cast<int>(c.recipe.samples.prompts.size());
-  std::vector<int> prompts = wish.prompts;
-  if (prompts.empty())
-    for (int i = 0; i < count; i++) prompts.push_back(i);
-  const UseAverage use(c.network, c.recipe.samples.average);
-  for (size_t i = 0; i < prompts.size(); i++) {
-    if (prompts[i] >= count) {
-      c.conversation.warn("COMMAND_REFUSED", "sample: there is no prompt " + std::to_string(prompts[i]));
-      continue;
-    }
-    make_sample(c, prompts[i], wish.request);
-    c.conversation.say("progress", {{"phase", "samples"}, {"done", i + 1}, {"total", prompts.size()}});
-    if (!go_on()) return false;
-  }
+  c.conversation.say("validation", {{"step", c.state.step},
+                                    {"epoch", c.epoch},
+                                    {"loss", number(sum / static_cast<double>(total))},
+                                    {"bins", by_bin},
+                                    {"items", data.validation.size()},
+                                    {"weights", weights_name(settings.average)}});
   return true;
 }
 

@@ -32,7 +32,8 @@ class SpaceToDepth : public LatentCodec {
   int channels() const override { return 3 * Block * Block; }
   int stride() const override { return Block; }
   void encode(const uint8_t* rgb, int width, int height, float* latent) const override {
-    walk(width, height, [&](size_t pixel, size_t place) { latent[place] = static_cast<float>(rgb[pixel]) / 127.5f - 1; });
+    walk(width, height,
+         [&](size_t pixel, size_t place) { latent[place] = static_cast<float>(rgb[pixel]) / 127.5f - 1; });
   }
   void decode(const float* latent, int width, int height, uint8_t* rgb) const override {
     walk(width, height, [&](size_t pixel, size_t place) {
@@ -50,8 +51,10 @@ class SpaceToDepth : public LatentCodec {
         for (int dy = 0; dy < Block; dy++)
           for (int dx = 0; dx < Block; dx++)
             for (int colour = 0; colour < 3; colour++)
-              visit((static_cast<size_t>(y + dy) * static_cast<size_t>(width) + static_cast<size_t>(x + dx)) * 3 +
-                        static_cast<size_t>(colour), place++);
+              visit((static_cast<size_t>(y + dy) * static_cast<size_t>(width) + static_cast<size_t>(x + dx)) *
+                            3 +
+                        static_cast<size_t>(colour),
+                    place++);
   }
 };
 
@@ -95,7 +98,8 @@ class LatentMeter {
       means += sum / a_channel * (sum / a_channel);
     }
     const double variance = squares_ / static_cast<double>(count_) - means / static_cast<double>(sum_.size());
-    result.deviation = variance > 1e-8 ? static_cast<float>(std::sqrt(variance)) : 1;  // all pictures one colour
+    result.deviation =
+        variance > 1e-8 ? static_cast<float>(std::sqrt(variance)) : 1;  // all pictures one colour
     return result;
   }
 

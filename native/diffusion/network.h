@@ -34,12 +34,15 @@ class Network {
 
   // Words' rows of the token table come from the words themselves, so that a word begins with the same
   // vector whatever other words there are.
-  static constexpr const char* kWordTable = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
+  static constexpr const char* kWordTable =
+      "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
 
   Network(const Recipe& recipe, const LatentCodec& codec, const Vocabulary& vocabulary, bool training,
           const std::string& device, int threads)
-      : pool(device == "cpu" ? threads : 1), text_(parameters, text_config(recipe.model, vocabulary)),
-        unet_(parameters, unet_config(recipe.model, codec)), tokens_(recipe.model.text.tokens) {
+      : pool(device == "cpu" ? threads : 1),
+        text_(parameters, text_config(recipe.model, vocabulary)),
+        unet_(parameters, unet_config(recipe.model, codec)),
+        tokens_(recipe.model.text.tokens) {
     if (device != "cpu") weights_.emplace(backend_.emplace(device, threads));
     parameters.allocate(training, recipe.train.ema > 0);
   }
@@ -91,9 +94,15 @@ class Network {
  private:
   static ClipTextConfig text_config(const Recipe::Model& model, const Vocabulary& vocabulary) {
     const auto& text = model.text;
-    return {.vocabulary = vocabulary.size(), .positions = text.tokens, .channels = text.width, .layers = text.layers,
-            .heads = text.heads, .hidden = 4 * text.width, .token_deviation = text.embedding_deviation,
-            .position_deviation = text.position_deviation, .trainable = text.train};
+    return {.vocabulary = vocabulary.size(),
+            .positions = text.tokens,
+            .channels = text.width,
+            .layers = text.layers,
+            .heads = text.heads,
+            .hidden = 4 * text.width,
+            .token_deviation = text.embedding_deviation,
+            .position_deviation = text.position_deviation,
+            .trainable = text.train};
   }
   static UNetConfig unet_config(const Recipe::Model& model, const LatentCodec& codec) {
     UNetConfig config;

@@ -64,7 +64,8 @@ inline std::vector<int> integers(const Settings& settings, const std::string& ke
   if (!settings.value(key).is_array()) throw settings.wrong(key, "is not a list");
   for (const auto& entry : settings.value(key)) {
     if (!entry.is_number_integer() || entry.get<int64_t>() < least || entry.get<int64_t>() > most)
-      throw settings.wrong(key, "holds " + entry.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
+      throw settings.wrong(
+          key, "holds " + entry.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
     result.push_back(entry);
   }
   return result;
@@ -76,22 +77,26 @@ inline Recipe::Model read_model(const Settings& s) {
   model.latent = s.one_of("latent", {"space-to-depth-2", "pixels"});
   model.base_channels = small(s, "base_channels", 8, 1280);
   model.channel_multipliers = integers(s, "channel_multipliers", 1, 16);
-  if (model.channel_multipliers.empty() || model.channel_multipliers.size() > 6) throw s.wrong("channel_multipliers", "has not 1 to 6 levels");
+  if (model.channel_multipliers.empty() || model.channel_multipliers.size() > 6)
+    throw s.wrong("channel_multipliers", "has not 1 to 6 levels");
   const int levels = static_cast<int>(model.channel_multipliers.size());
   model.attention_levels = integers(s, "attention_levels", 0, levels - 1);
   model.res_blocks = small(s, "res_blocks", 1, 4);
   model.heads = small(s, "heads", 1, 32);
   for (const int multiplier : model.channel_multipliers) {
     if (model.base_channels * multiplier % model.heads != 0)
-      throw s.wrong("heads", "does not divide the " + std::to_string(model.base_channels * multiplier) + " channels of a level");
+      throw s.wrong("heads", "does not divide the " + std::to_string(model.base_channels * multiplier) +
+                                 " channels of a level");
   }
   const Settings text = s.child("text");
   model.text.tokens = small(text, "tokens", 2, 77);
-  if (model.text.tokens < 3) throw text.wrong("tokens", "is 2, which leaves no room for a word between start and end");
+  if (model.text.tokens < 3)
+    throw text.wrong("tokens", "is 2, which leaves no room for a word between start and end");
   model.text.width = small(text, "width", 8, 1024);
   model.text.layers = small(text, "layers", 0, 24);
   model.text.heads = small(text, "heads", 1, 32);
-  if (model.text.layers > 0 && model.text.width % model.text.heads != 0) throw text.wrong("heads", "does not divide the width");
+  if (model.text.layers > 0 && model.text.width % model.text.heads != 0)
+    throw text.wrong("heads", "does not divide the width");
   model.text.train = text.flag("train");
   model.text.embedding_deviation = static_cast<float>(text.real("embedding_deviation", 1e-9, 10));
   model.text.position_deviation = static_cast<float>(text.real("position_deviation", 0, 10));
@@ -104,12 +109,14 @@ inline Recipe::Train read_train(const Settings& s) {
   if (s.has("steps_per_epoch")) train.steps_per_epoch = s.integer("steps_per_epoch", 1, 10'000'000);
   train.batch = small(s, "batch", 1, 4096);
   train.accumulation = small(s, "accumulation", 1, 1024);
-  train.schedule.prediction = s.one_of("prediction", {"epsilon", "v"}) == "v" ? Prediction::v : Prediction::epsilon;
+  train.schedule.prediction =
+      s.one_of("prediction", {"epsilon", "v"}) == "v" ? Prediction::v : Prediction::epsilon;
   train.schedule.timesteps = small(s, "timesteps", 10, 1000);
   train.schedule.betas = s.one_of("beta_schedule", {"scaled-linear", "linear", "cosine"});
   train.schedule.beta_start = s.real("beta_start", 1e-12, 1);
   train.schedule.beta_end = s.real("beta_end", 1e-12, 1);
-  if (train.schedule.beta_start >= 1 || train.schedule.beta_end >= 1) throw s.wrong("beta_end", "must be below 1");
+  if (train.schedule.beta_start >= 1 || train.schedule.beta_end >= 1)
+    throw s.wrong("beta_end", "must be below 1");
   if (s.has("min_snr_gamma")) train.schedule.min_snr_gamma = s.real("min_snr_gamma", 1e-12, 100);
   train.learning_rate.peak = s.real("learning_rate", 0, 1);
   train.learning_rate.schedule = s.one_of("schedule", {"constant", "cosine", "linear"});
@@ -152,7 +159,8 @@ inline Recipe read_recipe(const Json& json) {
   recipe.samples = detail::read_samples(s.child("samples"));
   const Settings validation = s.child("validation");
   recipe.validation.bins = detail::small(validation, "bins", 1, 100);
-  if (recipe.validation.bins > recipe.train.schedule.timesteps) throw validation.wrong("bins", "is more than there are timesteps");
+  if (recipe.validation.bins > recipe.train.schedule.timesteps)
+    throw validation.wrong("bins", "is more than there are timesteps");
   recipe.validation.repeats = detail::small(validation, "repeats", 1, 100);
   recipe.validation.average = validation.one_of("weights", {"ema", "raw"}) == "ema";
   recipe.checkpoint_seconds = s.child("checkpoints").real("every_seconds", 0, 86'400);

@@ -30,8 +30,8 @@ inline std::vector<int> sampling_timesteps(int timesteps, int steps) {
 using Denoiser = std::function<void(int t, const std::vector<float>& x, std::vector<float>& said)>;
 
 // x begins as N(0, 1) noise and becomes the latent of a picture.
-inline void sample_latent(const Schedule& schedule, const std::string& sampler, int steps, std::vector<float>& x,
-                          const Denoiser& denoise) {
+inline void sample_latent(const Schedule& schedule, const std::string& sampler, int steps,
+                          std::vector<float>& x, const Denoiser& denoise) {
   const auto walk = sampling_timesteps(schedule.timesteps(), steps);
   const size_t count = x.size();
   std::vector<float> said(count), x0(count), x0_before(count);

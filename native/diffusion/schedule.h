@@ -75,7 +75,8 @@ class Schedule {
     if (settings_.betas == "linear") return start + share * (end - start);
     if (settings_.betas == "cosine") {  // Nichol and Dhariwal 2021, eq. 17
       const auto bar = [&](int i) {
-        const double angle = (static_cast<double>(i) / settings_.timesteps + 0.008) / 1.008 * std::numbers::pi / 2;
+        const double angle =
+            (static_cast<double>(i) / settings_.timesteps + 0.008) / 1.008 * std::numbers::pi / 2;
         return std::cos(angle) * std::cos(angle);
       };
       return std::min(1 - bar(t + 1) / bar(t), 0.999);

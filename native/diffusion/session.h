@@ -1,5 +1,5 @@
 // One job of tiller-diffusion: the model, its data and its position; a step, a checkpoint. What is
-// measured and shown of it is in evaluation.h.
+// measured and shown of it is in evaluation.h and samples.h.
 #pragma once
 
 #include <chrono>
@@ -11,6 +11,7 @@
 #include "diffusion/draws.h"
 #include "diffusion/evaluation.h"
 #include "diffusion/network.h"
+#include "diffusion/samples.h"
 #include "diffusion/start.h"
 #include "training/conversation.h"
 #include "training/machine.h"
@@ -20,10 +21,15 @@ namespace tiller {
 class Session {
  public:
   Session(const Job& job, bool training, const fs::path& program, Conversation& conversation)
-      : job_(job), recipe_(read_recipe(job.recipe)), conversation_(conversation), codec_(make_codec(recipe_.model.latent)),
+      : job_(job),
+        recipe_(read_recipe(job.recipe)),
+        conversation_(conversation),
+        codec_(make_codec(recipe_.model.latent)),
         schedule_(recipe_.train.schedule) {
     if (job_.data_manifest) data_.emplace(*job_.data_manifest);
-    if (training && !data_) throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing", "Give the recipe a data section.");
+    if (training && !data_)
+      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing",
+                    "Give the recipe a data section.");
     device_ = job_.device == "cpu" ? "cpu" : choose_device(job_.device);
     state_ = find_start(job_, recipe_, *codec_, data_);
     network_.emplace(recipe_, *codec_, state_.vocabulary, training, device_, job_.threads);
@@ -63,8 +69,13 @@ class Session {
     state_.step = step;
     state_.seen += items.size();
     const std::chrono::duration<double, std::milli> ms = Clock::now() - start;
-    conversation_.say("step", {{"step", step}, {"epoch", epoch()}, {"loss", number(loss)}, {"lr", optimizer.learning_rate},
-                               {"grad_norm", number(norm)}, {"seen", state_.seen}, {"ms", std::round(ms.count() * 1000) / 1000},
+    conversation_.say("step", {{"step", step},
+                               {"epoch", epoch()},
+                               {"loss", number(loss)},
+                               {"lr", optimizer.learning_rate},
+                               {"grad_norm", number(norm)},
+                               {"seen", state_.seen},
+                               {"ms", std::round(ms.count() * 1000) / 1000},
                                {"items_hash", hash_of(items)}});
   }
 
@@ -85,10 +96,15 @@ class Session {
     const CheckpointIdentity identity{job_.run, kind, state_.step, epoch(), job_.fingerprint};
     const fs::path parent = job_.folder / "checkpoints";
     auto published = existing_checkpoint(parent, identity);
-    if (!published) published = write_state(parent, identity, network_->parameters, state_, job_.recipe.at("model"));
+    if (!published)
+      published = write_state(parent, identity, network_->parameters, state_, job_.recipe.at("model"));
     last_save_ = Clock::now();
-    conversation_.say("checkpoint", {{"step", state_.step}, {"epoch", identity.epoch}, {"path", published->path.string()},
-                                     {"sha256", published->sha256}, {"bytes", published->bytes}, {"kind", kind}});
+    conversation_.say("checkpoint", {{"step", state_.step},
+                                     {"epoch", identity.epoch},
+                                     {"path", published->path.string()},
+                                     {"sha256", published->sha256},
+                                     {"bytes", published->bytes},
+                                     {"kind", kind}});
     return published->path.string();
   }
 
@@ -97,8 +113,10 @@ class Session {
     const auto needed = network_->parameters.count() * sizeof(float) * (recipe_.train.ema > 0 ? 4 : 3);
     const auto space = fs::space(job_.folder / "checkpoints");
     if (space.available >= needed) return;
-    throw Failure(kDisk, "DISK_FULL", "a checkpoint needs " + std::to_string(needed >> 20) + " MiB, and " +
-                  (job_.folder / "checkpoints").string() + " has " + std::to_string(space.available >> 20) + " MiB left",
+    throw Failure(kDisk, "DISK_FULL",
+                  "a checkpoint needs " + std::to_string(needed >> 20) + " MiB, and " +
+                      (job_.folder / "checkpoints").string() + " has " +
+                      std::to_string(space.available >> 20) + " MiB left",
                   "Make room on the disk; the last checkpoint is intact.");
   }
 
@@ -121,18 +139,26 @@ class Session {
   using Clock = std::chrono::steady_clock;
 
   EvaluationContext context() {
-    return {recipe_, *network_, *codec_, schedule_, state_, job_.folder / "samples", epoch(), conversation_, warned_};
+    return {recipe_, *network_,     *codec_, schedule_, state_, job_.folder / "samples",
+            epoch(), conversation_, warned_};
   }
 
   // ---- beginning -----------------------------------------------------------------------------
 
   void say_hello(const fs::path& program) {
-    Json fingerprint = {{"device", device_}, {"threads", job_.threads}, {"kernels", vector_set()}, {"build", build_id(program)}};
+    Json fingerprint = {{"device", device_},
+                        {"threads", job_.threads},
+                        {"kernels", vector_set()},
+                        {"build", build_id(program)}};
     if (device_ != "cpu") fingerprint["kernels"] = network_->fingerprint();
-    conversation_.say("hello", {{"protocol", 1}, {"trainer", "tiller-diffusion"}, {"version", "0.1.0"}, {"device", device_},
+    conversation_.say("hello", {{"protocol", 1},
+                                {"trainer", "tiller-diffusion"},
+                                {"version", "0.1.0"},
+                                {"device", device_},
                                 {"fingerprint", fingerprint},
-                                {"knows", {"step", "validation", "checkpoint", "sample", "progress", "warning", "error", "acknowledged",
-                                           "done", "evaluate", "save", "stop", "set"}},
+                                {"knows",
+                                 {"step", "validation", "checkpoint", "sample", "progress", "warning",
+                                  "error", "acknowledged", "done", "evaluate", "save", "stop", "set"}},
                                 {"parameters", network_->parameters.count()}});
   }
 
@@ -149,19 +175,23 @@ class Session {
 
   int64_t steps_per_epoch() const {
     if (recipe_.train.steps_per_epoch) return *recipe_.train.steps_per_epoch;
-    const auto a_step = static_cast<size_t>(recipe_.train.batch) * static_cast<size_t>(recipe_.train.accumulation);
+    const auto a_step =
+        static_cast<size_t>(recipe_.train.batch) * static_cast<size_t>(recipe_.train.accumulation);
     return static_cast<int64_t>(data_ ? (data_->train.size() + a_step - 1) / a_step : 1);
   }
   // By the step, since a job may begin in an epoch before its own. An evaluation is of its own.
   int epoch() const {
-    return state_.step == job_.last_step ? job_.epoch : static_cast<int>((state_.step + steps_per_epoch() - 1) / steps_per_epoch());
+    return state_.step == job_.last_step
+               ? job_.epoch
+               : static_cast<int>((state_.step + steps_per_epoch() - 1) / steps_per_epoch());
   }
 
   // Picture i of a micro-batch, at a position in the row of passes.
   const Item& fill(Network::Pass& pass, int i, uint64_t position) {
     const auto [number, index] = order_.at(position);
     const Item& item = data_->train[index];
-    const Draw drawn = draw({job_.seed, schedule_.timesteps(), recipe_.caption_dropout, recipe_.flip}, number, item);
+    const Draw drawn =
+        draw({job_.seed, schedule_.timesteps(), recipe_.caption_dropout, recipe_.flip}, number, item);
     fill_picture(context(), *data_, item, drawn.flip, picture_);
     noise_.resize(picture_.size());
     draw_noise(job_.seed, number, item, noise_.data(), noise_.size());
@@ -177,8 +207,13 @@ class Session {
     const auto& t = recipe_.train;
     // The average's memory grows to the recipe's: else the first epochs would show the seed's weights.
     const double average = std::min(t.ema, static_cast<double>(1 + step) / static_cast<double>(10 + step));
-    return {.learning_rate = rate.at(step) * state_.learning_rate_factor, .beta1 = t.beta1, .beta2 = t.beta2, .epsilon = t.epsilon,
-            .weight_decay = t.weight_decay, .clip = t.clip, .average = average};
+    return {.learning_rate = rate.at(step) * state_.learning_rate_factor,
+            .beta1 = t.beta1,
+            .beta2 = t.beta2,
+            .epsilon = t.epsilon,
+            .weight_decay = t.weight_decay,
+            .clip = t.clip,
+            .average = average};
   }
 
   static std::string hash_of(const std::vector<const Item*>& items) {
@@ -187,7 +222,8 @@ class Session {
     return hash.hex().substr(0, 16);
   }
 
-  void refuse_infinite(int64_t step, const std::vector<double>& losses, const std::vector<const Item*>& items) const {
+  void refuse_infinite(int64_t step, const std::vector<double>& losses,
+                       const std::vector<const Item*>& items) const {
     std::vector<const Item*> bad;
     for (size_t i = 0; i < items.size(); i++)
       if (!std::isfinite(losses[i])) bad.push_back(items[i]);
@@ -195,10 +231,13 @@ class Session {
   }
   static Failure not_finite(const std::string& what, int64_t step, const std::vector<const Item*>& items) {
     std::string names;
-    for (size_t i = 0; i < items.size() && i < 8; i++) names += (i > 0 ? ", " : "") + items[i]->key + " (" + items[i]->main_caption() + ")";
+    for (size_t i = 0; i < items.size() && i < 8; i++)
+      names += (i > 0 ? ", " : "") + items[i]->key + " (" + items[i]->main_caption() + ")";
     if (items.size() > 8) names += " and " + std::to_string(items.size() - 8) + " more";
-    return {kBadData, "LOSS_NOT_FINITE", "the " + what + " of step " + std::to_string(step) + " is not finite, with the pictures " + names,
-            "The weights before this step are in the last checkpoint. Lower train.learning_rate, or look at these pictures."};
+    return {kBadData, "LOSS_NOT_FINITE",
+            "the " + what + " of step " + std::to_string(step) + " is not finite, with the pictures " + names,
+            "The weights before this step are in the last checkpoint. Lower train.learning_rate, or look at "
+            "these pictures."};
   }
 
   Job job_;

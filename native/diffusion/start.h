@@ -48,7 +48,8 @@ inline State state_of_checkpoint(const Job& job) {
                 "Resume from an earlier checkpoint.");
 }
 
-inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec& codec, const std::optional<Dataset>& data) {
+inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec& codec,
+                        const std::optional<Dataset>& data) {
   State state;
   if (job.resume) {
     state = state_of_checkpoint(job);
@@ -67,13 +68,14 @@ inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec&
   if (data) state.width = data->width, state.height = data->height;
   if (state.latent.mean.size() == static_cast<size_t>(codec.channels())) return state;
   throw Failure(kBadData, "CHECKPOINT_MISMATCH",
-                "the latents to start from have " + std::to_string(state.latent.mean.size()) + " channels, those of " +
-                    recipe.model.latent + " " + std::to_string(codec.channels()),
+                "the latents to start from have " + std::to_string(state.latent.mean.size()) +
+                    " channels, those of " + recipe.model.latent + " " + std::to_string(codec.channels()),
                 "Use the base's model.latent.");
 }
 
 // Before the first step, not in the night's first samples.
-inline void check_sizes(const Recipe& recipe, int multiple, const std::optional<Dataset>& data, const State& state) {
+inline void check_sizes(const Recipe& recipe, int multiple, const std::optional<Dataset>& data,
+                        const State& state) {
   const auto check = [&](const std::string& what, int width, int height) {
     if (width % multiple == 0 && height % multiple == 0) return;
     throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE",

@@ -24,7 +24,9 @@ struct State {
   int width = 0, height = 0;  // of the pictures it was trained on
 };
 
-inline std::vector<int64_t> shape_of(const Parameter& tensor) { return {tensor.shape.begin(), tensor.shape.end()}; }
+inline std::vector<int64_t> shape_of(const Parameter& tensor) {
+  return {tensor.shape.begin(), tensor.shape.end()};
+}
 
 // ---- writing ---------------------------------------------------------------------------------
 
@@ -35,7 +37,8 @@ struct Stored {
   Buffer buffer;
 };
 
-inline void write_tensors(OutputFile& out, const Parameters& parameters, const std::vector<Stored>& what, bool trained_only) {
+inline void write_tensors(OutputFile& out, const Parameters& parameters, const std::vector<Stored>& what,
+                          bool trained_only) {
   std::vector<TensorInfo> infos;
   std::vector<std::pair<const Parameter*, Buffer>> sources;
   for (const auto& [prefix, buffer] : what) {
@@ -45,13 +48,14 @@ inline void write_tensors(OutputFile& out, const Parameters& parameters, const s
       sources.emplace_back(&tensor, buffer);
     }
   }
-  write_safetensors(out, infos, {{"format", "pt"}}, [&](size_t i, float* to) { sources[i].first->store(to, sources[i].second); });
+  write_safetensors(out, infos, {{"format", "pt"}},
+                    [&](size_t i, float* to) { sources[i].first->store(to, sources[i].second); });
 }
 
 }  // namespace detail
 
-inline Published write_state(const fs::path& parent, const CheckpointIdentity& identity, const Parameters& parameters,
-                             const State& state, const Json& model) {
+inline Published write_state(const fs::path& parent, const CheckpointIdentity& identity,
+                             const Parameters& parameters, const State& state, const Json& model) {
   CheckpointWriter writer(parent, identity);
   const auto tensors = [&](const char* file, const std::vector<detail::Stored>& what, bool trained_only) {
     writer.add(file, [&](OutputFile& out) { detail::write_tensors(out, parameters, what, trained_only); });
@@ -60,10 +64,17 @@ inline Published write_state(const fs::path& parent, const CheckpointIdentity& i
   if (parameters.data(Buffer::average) != nullptr) tensors("ema.safetensors", {{"", Buffer::average}}, false);
   tensors("optimizer.safetensors", {{"first.", Buffer::moment1}, {"second.", Buffer::moment2}}, true);
   writer.add("state.json", [&](OutputFile& out) {
-    const Json json = {{"version", 1}, {"trainer", "tiller-diffusion"}, {"step", state.step}, {"epoch", identity.epoch},
-                       {"seen", state.seen}, {"learning_rate_factor", state.learning_rate_factor}, {"model", model},
+    const Json json = {{"version", 1},
+                       {"trainer", "tiller-diffusion"},
+                       {"step", state.step},
+                       {"epoch", identity.epoch},
+                       {"seen", state.seen},
+                       {"learning_rate_factor", state.learning_rate_factor},
+                       {"model", model},
                        {"latent", {{"mean", state.latent.mean}, {"deviation", state.latent.deviation}}},
-                       {"width", state.width}, {"height", state.height}, {"vocabulary", state.vocabulary.words()}};
+                       {"width", state.width},
+                       {"height", state.height},
+                       {"vocabulary", state.vocabulary.words()}};
     out.write(json.dump(1) + "\n");
   });
   return writer.publish();
@@ -76,7 +87,8 @@ inline State read_state(const fs::path& folder) {
   const auto json = nlohmann::json::parse(MappedFile(file).text(), nullptr, /*allow_exceptions=*/false);
   try {
     if (json.at("trainer") != "tiller-diffusion" || json.at("version") != 1)
-      throw Failure(kBadData, "CHECKPOINT_MISMATCH", file.string() + " is not of this trainer", "Resume with the trainer that wrote it.");
+      throw Failure(kBadData, "CHECKPOINT_MISMATCH", file.string() + " is not of this trainer",
+                    "Resume with the trainer that wrote it.");
     State state;
     state.step = json.at("step");
     state.seen = json.at("seen");
@@ -115,14 +127,16 @@ inline void match_tensors(const Safetensors& file, const fs::path& path, const P
   if (file.tensors().size() == expected) return;
   for (const auto& info : file.tensors()) {
     const bool known = std::any_of(what.begin(), what.end(), [&](const Stored& stored) {
-      return info.name.starts_with(stored.prefix) && parameters.find(info.name.substr(stored.prefix.size())) != nullptr;
+      return info.name.starts_with(stored.prefix) &&
+             parameters.find(info.name.substr(stored.prefix.size())) != nullptr;
     });
     if (!known) refuse("it has " + info.name + ", which this model lacks");
   }
   refuse("it has tensors that this model doesn't train");
 }
 
-inline void read_tensors(const fs::path& path, const Parameters& parameters, const std::vector<Stored>& what, bool trained_only) {
+inline void read_tensors(const fs::path& path, const Parameters& parameters, const std::vector<Stored>& what,
+                         bool trained_only) {
   const Safetensors file(path);
   match_tensors(file, path, parameters, what, trained_only);
   for (const auto& [prefix, buffer] : what) {
@@ -143,7 +157,8 @@ inline void read_weights(const fs::path& folder, Parameters& parameters, bool tr
   if (parameters.data(Buffer::average) != nullptr)
     detail::read_tensors(folder / "ema.safetensors", parameters, {{"", Buffer::average}}, false);
   if (training)
-    detail::read_tensors(folder / "optimizer.safetensors", parameters, {{"first.", Buffer::moment1}, {"second.", Buffer::moment2}}, true);
+    detail::read_tensors(folder / "optimizer.safetensors", parameters,
+                         {{"first.", Buffer::moment1}, {"second.", Buffer::moment2}}, true);
 }
 
 // A base: the better weights of another run's checkpoint, as the start of this one. Rows of words
@@ -158,8 +173,11 @@ inline void read_base(const fs::path& folder, Parameters& parameters, const std:
     const bool words = tensor.name == word_table && found != nullptr && found->shape.size() == 2 &&
                        found->shape[0] <= expected[0] && found->shape[1] == expected[1];
     if (found == nullptr || (found->shape != expected && !words))
-      throw Failure(kBadData, "CHECKPOINT_MISMATCH", path.string() + " is of another architecture: " +
-                    (found == nullptr ? "it lacks " + tensor.name : found->name + " is " + shape_text(found->shape) + ", not " + shape_text(expected)),
+      throw Failure(kBadData, "CHECKPOINT_MISMATCH",
+                    path.string() + " is of another architecture: " +
+                        (found == nullptr ? "it lacks " + tensor.name
+                                          : found->name + " is " + shape_text(found->shape) + ", not " +
+                                                shape_text(expected)),
                     "Give the recipe the model section of its base.");
     auto values = file.read(*found);
     if (words) {

@@ -22,7 +22,8 @@ class Deflate {
     deflate.bits(0, (8 - deflate.used_) % 8);
     uint32_t a = 1, b = 0;  // Adler-32
     for (const uint8_t byte : data) a = (a + byte) % 65521, b = (b + a) % 65521;
-    for (const uint32_t half : {b, a}) deflate.out_ += {static_cast<char>(half >> 8), static_cast<char>(half)};
+    for (const uint32_t half : {b, a})
+      deflate.out_ += {static_cast<char>(half >> 8), static_cast<char>(half)};
     return std::move(deflate.out_);
   }
 
@@ -47,7 +48,8 @@ class Deflate {
       int best = 0, distance = 0;
       const int limit = std::min(kLongest, size - i);
       int place = limit >= kShortest ? head[hash(&data[i])] : -1;
-      for (int tries = kTries; place >= 0 && i - place <= kWindow && tries > 0; place = previous[place], tries--) {
+      for (int tries = kTries; place >= 0 && i - place <= kWindow && tries > 0;
+           place = previous[place], tries--) {
         int length = 0;
         while (length < limit && data[place + length] == data[i + length]) length++;
         if (length > best) best = length, distance = i - place;

@@ -48,7 +48,9 @@ inline std::string encode_png(std::span<const uint8_t> rgb, int width, int heigh
   const size_t row = static_cast<size_t>(width) * kPixel;
   std::vector<uint8_t> filtered;
   std::vector<uint8_t> candidates[kFilters];
-  const auto at = [&](int y, long x) { return y < 0 || x < 0 ? 0 : int{rgb[y * row + static_cast<size_t>(x)]}; };
+  const auto at = [&](int y, long x) {
+    return y < 0 || x < 0 ? 0 : int{rgb[y * row + static_cast<size_t>(x)]};
+  };
   for (int y = 0; y < height; y++) {
     // The filter whose bytes, read as signed, are smallest: the specification's own heuristic.
     size_t best = 0, best_sum = SIZE_MAX;
@@ -66,7 +68,8 @@ inline std::string encode_png(std::span<const uint8_t> rgb, int width, int heigh
     }
     filtered.insert(filtered.end(), candidates[best].begin(), candidates[best].end());
   }
-  std::string header = detail::big_endian(static_cast<uint32_t>(width)) + detail::big_endian(static_cast<uint32_t>(height));
+  std::string header =
+      detail::big_endian(static_cast<uint32_t>(width)) + detail::big_endian(static_cast<uint32_t>(height));
   header += {8, 2, 0, 0, 0};  // 8 bits, RGB, deflate, the five filters, not interlaced
   std::string png = "\x89PNG\r\n\x1a\n" + detail::png_chunk("IHDR", header);
   for (const auto& [key, text] : texts) png += detail::png_chunk("tEXt", key + '\0' + text);

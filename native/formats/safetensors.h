@@ -73,7 +73,8 @@ class Safetensors {
     uint64_t length = 0;
     if (bytes.size() < sizeof length) fail("the file is shorter than its header's length");
     std::memcpy(&length, bytes.data(), sizeof length);
-    if (length > kLongestHeader || length > bytes.size() - sizeof length) fail("the header ends past the file");
+    if (length > kLongestHeader || length > bytes.size() - sizeof length)
+      fail("the header ends past the file");
     data_ = bytes.subspan(sizeof length + length);
     read_header(file_.text().substr(sizeof length, length));
     check_layout();
@@ -114,7 +115,8 @@ class Safetensors {
     std::set<std::string> names;
     const auto unique = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
       if (depth > 4) fail("the header is nested too deeply");
-      if (depth == 1 && event == nlohmann::json::parse_event_t::key && !names.insert(parsed.get<std::string>()).second)
+      if (depth == 1 && event == nlohmann::json::parse_event_t::key &&
+          !names.insert(parsed.get<std::string>()).second)
         fail("two tensors are called " + parsed.get<std::string>());
       return true;
     };
@@ -135,8 +137,9 @@ class Safetensors {
 
   void read_entry(const std::string& name, const nlohmann::json& entry) {
     const auto valid = entry.is_object() && entry.contains("dtype") && entry["dtype"].is_string() &&
-                       entry.contains("shape") && entry["shape"].is_array() && entry.contains("data_offsets") &&
-                       entry["data_offsets"].is_array() && entry["data_offsets"].size() == 2;
+                       entry.contains("shape") && entry["shape"].is_array() &&
+                       entry.contains("data_offsets") && entry["data_offsets"].is_array() &&
+                       entry["data_offsets"].size() == 2;
     if (!valid) fail("the entry of " + name + " is not {dtype, shape, data_offsets}");
     const std::string dtype = entry["dtype"];
     const auto bytes = bytes_of(dtype);
@@ -150,11 +153,16 @@ class Safetensors {
       tensor.shape.push_back(static_cast<int64_t>(length));
     }
     const auto& offsets = entry["data_offsets"];
-    if (!offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) fail(name + " has an offset that is no count");
+    if (!offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
+      fail(name + " has an offset that is no count");
     const auto begin = offsets[0].get<uint64_t>(), end = offsets[1].get<uint64_t>();
     if (begin > end || end > data_.size()) fail(name + " ends past the file");
-    if (end - begin != size) fail(name + " has other bytes than its shape " + shape_text(tensor.shape) + " needs");
-    const Type type = dtype == "F32" ? Type::f32 : dtype == "F16" ? Type::f16 : dtype == "BF16" ? Type::bf16 : Type::other;
+    if (end - begin != size)
+      fail(name + " has other bytes than its shape " + shape_text(tensor.shape) + " needs");
+    const Type type = dtype == "F32"    ? Type::f32
+                      : dtype == "F16"  ? Type::f16
+                      : dtype == "BF16" ? Type::bf16
+                                        : Type::other;
     if (type == Type::other) fail(name + " is " + dtype + "; only F32, F16 and BF16 are read");
     by_name_[name] = tensors_.size();
     tensors_.push_back(std::move(tensor));
@@ -179,8 +187,9 @@ class Safetensors {
 
   static size_t bytes_of(const std::string& dtype) {
     static const std::map<std::string, size_t> sizes = {
-        {"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4},     {"I32", 4},     {"U32", 4}, {"F16", 2}, {"BF16", 2},
-        {"I16", 2}, {"U16", 2}, {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U8", 1},  {"BOOL", 1}};
+        {"F64", 8}, {"I64", 8},     {"U64", 8},     {"F32", 4}, {"I32", 4},
+        {"U32", 4}, {"F16", 2},     {"BF16", 2},    {"I16", 2}, {"U16", 2},
+        {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U8", 1},  {"BOOL", 1}};
     const auto found = sizes.find(dtype);
     return found == sizes.end() ? 0 : found->second;
   }

@@ -77,7 +77,8 @@ class Sha256 {
   void compress_block(const uint8_t* p) {
     uint32_t w[64];
     for (int i = 0; i < 16; i++)
-      w[i] = uint32_t{p[4 * i]} << 24 | uint32_t{p[4 * i + 1]} << 16 | uint32_t{p[4 * i + 2]} << 8 | p[4 * i + 3];
+      w[i] = uint32_t{p[4 * i]} << 24 | uint32_t{p[4 * i + 1]} << 16 | uint32_t{p[4 * i + 2]} << 8 |
+             p[4 * i + 3];
     for (int i = 16; i < 64; i++) {
       const uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
       const uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
@@ -100,8 +101,10 @@ class Sha256 {
   // schedule runs four words ahead in a ring of four registers.
   void compress_fast(const uint8_t* p, size_t blocks) {
     const __m128i reverse = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-    const auto words = [&](int i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(state_.data() + i)); };
-    __m128i t = _mm_shuffle_epi32(words(0), 0xB1);   // CDAB
+    const auto words = [&](int i) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(state_.data() + i));
+    };
+    __m128i t = _mm_shuffle_epi32(words(0), 0xB1);     // CDAB
     __m128i cdgh = _mm_shuffle_epi32(words(4), 0x1B);  // EFGH
     __m128i abef = _mm_alignr_epi8(t, cdgh, 8);
     cdgh = _mm_blend_epi16(cdgh, t, 0xF0);
@@ -125,8 +128,8 @@ class Sha256 {
       abef = _mm_add_epi32(abef, abef_before);
       cdgh = _mm_add_epi32(cdgh, cdgh_before);
     }
-    t = _mm_shuffle_epi32(abef, 0x1B);         // FEBA
-    cdgh = _mm_shuffle_epi32(cdgh, 0xB1);      // DCHG
+    t = _mm_shuffle_epi32(abef, 0x1B);     // FEBA
+    cdgh = _mm_shuffle_epi32(cdgh, 0xB1);  // DCHG
     _mm_storeu_si128(reinterpret_cast<__m128i*>(state_.data()), _mm_blend_epi16(t, cdgh, 0xF0));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(state_.data() + 4), _mm_alignr_epi8(cdgh, t, 8));
   }

@@ -25,7 +25,8 @@ Schedule schedule_of(const std::string& betas, Prediction prediction, std::optio
 void check_schedules(Checks& checks, const nlohmann::json& golden) {
   for (const auto& entry : golden["schedules"]) {
     const std::string betas = entry["betas"];
-    const Schedule epsilon = schedule_of(betas, Prediction::epsilon, 5), v = schedule_of(betas, Prediction::v, 5);
+    const Schedule epsilon = schedule_of(betas, Prediction::epsilon, 5),
+                   v = schedule_of(betas, Prediction::v, 5);
     std::vector<double> alpha, of_epsilon, of_v;
     for (const int t : golden["timesteps"]) {
       alpha.push_back(epsilon.alpha(t) * epsilon.alpha(t));
@@ -58,7 +59,8 @@ void check_samplers(Checks& checks, const nlohmann::json& golden) {
                     for (size_t i = 0; i < at.size(); i++)
                       said[i] = 0.3f * at[i] + 0.1f * std::sin(3 * at[i]) + static_cast<float>(t) / 4000;
                   });
-    const std::string name = entry["sampler"].get<std::string>() + " " + entry["prediction"].get<std::string>() + " " + std::to_string(steps) + " steps";
+    const std::string name = entry["sampler"].get<std::string>() + " " +
+                             entry["prediction"].get<std::string>() + " " + std::to_string(steps) + " steps";
     checks.expect(name + ": timesteps", walk == entry["timesteps"].get<std::vector<int>>() ? 0 : 1, 0);
     checks.expect(name, relative_error(x, entry["x"].get<std::vector<float>>(), x.size()), 1e-4);
   }
@@ -94,12 +96,23 @@ void check_codecs(Checks& checks) {
 }
 
 void check_words(Checks& checks) {
-  const std::vector<std::string> expected = {"smiling", "cat", "face", "with", "heart", "eyes", "élan", "жук", "42", "日本"};
-  checks.expect("words", split_words("  Smiling cat-face, with heart\u2019eyes! ÉLAN Жук 42 「日本」\xff\xc3") == expected ? 0 : 1, 0);
+  const std::vector<std::string> expected = {"smiling", "cat",  "face", "with", "heart",
+                                             "eyes",    "élan", "жук",  "42",   "日本"};
+  checks.expect(
+      "words",
+      split_words("  Smiling cat-face, with heart\u2019eyes! ÉLAN Жук 42 「日本」\xff\xc3") == expected ? 0
+                                                                                                        : 1,
+      0);
   const auto vocabulary = Vocabulary::of_captions({"red heart", "Blue Heart", "a heart"});
-  checks.expect("vocabulary is sorted", vocabulary.words() == std::vector<std::string>{"a", "blue", "heart", "red"} ? 0 : 1, 0);
+  checks.expect("vocabulary is sorted",
+                vocabulary.words() == std::vector<std::string>{"a", "blue", "heart", "red"} ? 0 : 1, 0);
   const auto tokens = vocabulary.tokens("RED green heart", 6);
-  checks.expect("tokens", tokens.ids == std::vector<int>{1, 6, 5, 2, 0, 0} && tokens.unknown == std::vector<std::string>{"green"} && !tokens.cut ? 0 : 1, 0);
+  checks.expect("tokens",
+                tokens.ids == std::vector<int>{1, 6, 5, 2, 0, 0} &&
+                        tokens.unknown == std::vector<std::string>{"green"} && !tokens.cut
+                    ? 0
+                    : 1,
+                0);
   const auto cut = vocabulary.tokens("a a a a a a", 4);
   checks.expect("a long prompt is cut", cut.ids == std::vector<int>{1, 3, 3, 2} && cut.cut ? 0 : 1, 0);
   checks.expect("the empty prompt", vocabulary.tokens("", 4).ids == std::vector<int>{1, 2, 0, 0} ? 0 : 1, 0);
@@ -136,16 +149,19 @@ void check_draws(Checks& checks) {
     timesteps += drawn.timestep, flips += drawn.flip;
   }
   checks.expect("10 % without a caption", std::fabs(counts[""] / 400.0 - 1), 0.15);
-  checks.expect("captions by weight", std::fabs(static_cast<double>(counts["heavy"]) / counts["light"] - 3), 0.4);
+  checks.expect("captions by weight", std::fabs(static_cast<double>(counts["heavy"]) / counts["light"] - 3),
+                0.4);
   checks.expect("a caption of weight 0 is never chosen", counts["never"], 0);
   checks.expect("timesteps are even", std::fabs(timesteps / passes_drawn / 499.5 - 1), 0.03);
   checks.expect("half are mirrored", std::fabs(flips / passes_drawn - 0.5), 0.03);
 }
 
 void check_learning_rate(Checks& checks) {
-  const LearningRate constant{1e-3, "constant", 100, 1000}, cosine{1e-3, "cosine", 100, 1100}, linear{1e-3, "linear", 0, 10};
-  const double error = std::fabs(constant.at(1) - 1e-5) + std::fabs(constant.at(100) - 1e-3) + std::fabs(constant.at(999) - 1e-3) +
-                       std::fabs(cosine.at(101) - 1e-3) + std::fabs(cosine.at(601) - 5e-4) + std::fabs(linear.at(1) - 1e-3) +
+  const LearningRate constant{1e-3, "constant", 100, 1000}, cosine{1e-3, "cosine", 100, 1100},
+      linear{1e-3, "linear", 0, 10};
+  const double error = std::fabs(constant.at(1) - 1e-5) + std::fabs(constant.at(100) - 1e-3) +
+                       std::fabs(constant.at(999) - 1e-3) + std::fabs(cosine.at(101) - 1e-3) +
+                       std::fabs(cosine.at(601) - 5e-4) + std::fabs(linear.at(1) - 1e-3) +
                        std::fabs(linear.at(10) - 1e-4) + std::fabs(linear.at(11));
   checks.expect("learning rate", error, 1e-12);
 }

@@ -26,14 +26,16 @@ void check_sha256(Checks& checks) {
       {million, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"}};
   for (const bool portable : {true, false}) {
     for (const auto& [text, expected] : vectors) {
-      const std::string name = "sha256 of " + std::to_string(text.size()) + (portable ? " bytes, portable" : " bytes");
+      const std::string name =
+          "sha256 of " + std::to_string(text.size()) + (portable ? " bytes, portable" : " bytes");
       checks.expect(name, Sha256(portable).update(text).hex() == expected ? 0 : 1, 0);
     }
     // Cut anywhere, the hash is the same.
     const std::string whole = Sha256(portable).update(million.substr(0, 300)).hex();
     int wrong = 0;
     for (size_t cut = 0; cut <= 300; cut++)
-      wrong += Sha256(portable).update(million.substr(0, cut)).update(million.substr(cut, 300 - cut)).hex() != whole;
+      wrong += Sha256(portable).update(million.substr(0, cut)).update(million.substr(cut, 300 - cut)).hex() !=
+               whole;
     checks.expect(portable ? "sha256 in two parts, portable" : "sha256 in two parts", wrong, 0);
   }
 }
@@ -43,13 +45,18 @@ std::string file_of(const std::string& header, size_t data_bytes, uint64_t lengt
   std::memcpy(bytes.data(), &length, 8);
   return bytes + header + std::string(data_bytes, '\0');
 }
-std::string file_of(const std::string& header, size_t data_bytes) { return file_of(header, data_bytes, header.size()); }
+std::string file_of(const std::string& header, size_t data_bytes) {
+  return file_of(header, data_bytes, header.size());
+}
 
-void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write_text(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 void check_safetensors(Checks& checks, const fs::path& folder) {
   const fs::path path = folder / "good.safetensors";
-  const std::vector<TensorInfo> tensors = {{"a", {2, 3}}, {"b.weight", {4}}, {"scalar", {}}, {"empty", {0, 5}}};
+  const std::vector<TensorInfo> tensors = {
+      {"a", {2, 3}}, {"b.weight", {4}}, {"scalar", {}}, {"empty", {0, 5}}};
   OutputFile out(path);
   write_safetensors(out, tensors, {{"format", "pt"}}, [](size_t index, float* to) {
     for (int i = 0; i < 6; i++) to[i] = static_cast<float>(index * 10) + static_cast<float>(i) * 0.1f;
@@ -63,21 +70,26 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
     if (found == nullptr || found->shape != tensors[t].shape) error = 1;
     else
       for (size_t i = 0; const float x : good.read(*found))
-        error = std::fmax(error, std::fabs(x - (static_cast<float>(t * 10) + static_cast<float>(i++) * 0.1f)));
+        error =
+            std::fmax(error, std::fabs(x - (static_cast<float>(t * 10) + static_cast<float>(i++) * 0.1f)));
   }
   checks.expect("what was written is read", error, 0);
 
-  const std::string halves = R"({"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}})";
+  const std::string halves =
+      R"({"h":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}})";
   const uint16_t values[] = {0x3C00, 0xC000, 0x0001, 0x7C00, 0x3F80, 0xC040};  // 1, -2, 2^-24, inf; 1, -3
   std::string bytes = file_of(halves, 12);
   std::memcpy(bytes.data() + bytes.size() - 12, values, 12);
   write_text(folder / "halves.safetensors", bytes);
   const Safetensors read(folder / "halves.safetensors");
   const auto h = read.read(*read.find("h")), b = read.read(*read.find("b"));
-  checks.expect("F16 and BF16", h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && std::isinf(h[3]) && b[0] == 1 && b[1] == -3 ? 0 : 1, 0);
+  checks.expect(
+      "F16 and BF16",
+      h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && std::isinf(h[3]) && b[0] == 1 && b[1] == -3 ? 0 : 1, 0);
 
   const auto entry = [](const std::string& name, const std::string& shape, size_t begin, size_t end) {
-    return "\"" + name + R"(":{"dtype":"F32","shape":)" + shape + R"(,"data_offsets":[)" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+    return "\"" + name + R"(":{"dtype":"F32","shape":)" + shape + R"(,"data_offsets":[)" +
+           std::to_string(begin) + "," + std::to_string(end) + "]}";
   };
   const std::pair<const char*, std::string> damaged[] = {
       {"empty file", ""},
@@ -91,7 +103,8 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
       {"truncated data", file_of("{" + entry("a", "[2]", 0, 8) + "}", 7)},
       {"bytes left over", file_of("{" + entry("a", "[2]", 0, 8) + "}", 9)},
       {"overlap", file_of("{" + entry("a", "[2]", 0, 8) + "," + entry("b", "[2]", 4, 12) + "}", 12)},
-      {"the same bytes twice", file_of("{" + entry("a", "[2]", 0, 8) + "," + entry("b", "[2]", 0, 8) + "}", 8)},
+      {"the same bytes twice",
+       file_of("{" + entry("a", "[2]", 0, 8) + "," + entry("b", "[2]", 0, 8) + "}", 8)},
       {"a hole", file_of("{" + entry("a", "[2]", 0, 8) + "," + entry("b", "[2]", 12, 20) + "}", 20)},
       {"offsets reversed", file_of("{" + entry("a", "[2]", 8, 0) + "}", 8)},
       {"other bytes than its shape", file_of("{" + entry("a", "[3]", 0, 8) + "}", 8)},
@@ -117,7 +130,8 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
 
 // Pictures of several kinds, so that every filter, literals, and short and long matches occur.
 void write_pngs(const fs::path& folder) {
-  for (const auto& [name, width, height] : {std::tuple{"noise", 37, 23}, {"flat", 300, 200}, {"gradient", 64, 64}, {"pixel", 1, 1}}) {
+  for (const auto& [name, width, height] :
+       {std::tuple{"noise", 37, 23}, {"flat", 300, 200}, {"gradient", 64, 64}, {"pixel", 1, 1}}) {
     std::vector<uint8_t> rgb;
     uint32_t state = 1;
     for (int y = 0; y < height; y++)

@@ -36,7 +36,9 @@ int train(Session& session, Conversation& conversation) {
 
     for (const auto& wish : wishes.samples) session.make_samples(wish);
     if (!leave || session.step() == session.job().last_step) continue;
-    conversation.say("done", {{"reason", wishes.stop ? "stopped" : "orphaned"}, {"step", session.step()}, {"checkpoint", checkpoint}});
+    conversation.say("done", {{"reason", wishes.stop ? "stopped" : "orphaned"},
+                              {"step", session.step()},
+                              {"checkpoint", checkpoint}});
     return kDone;
   }
   if (checkpoint.empty()) checkpoint = session.save("epoch");  // the job began at its last step
@@ -63,9 +65,15 @@ int evaluate(Session& session, Conversation& conversation) {
 }
 
 int devices() {
-  Json found = Json::array({{{"name", "cpu"}, {"kind", "cpu"}, {"description", "Tiller's own kernels, " + vector_set()}, {"memory_bytes", 0}}});
+  Json found = Json::array({{{"name", "cpu"},
+                             {"kind", "cpu"},
+                             {"description", "Tiller's own kernels, " + vector_set()},
+                             {"memory_bytes", 0}}});
   for (const auto& device : list_devices()) {
-    found.push_back({{"name", device.name}, {"kind", device.kind}, {"description", device.description}, {"memory_bytes", device.memory_total}});
+    found.push_back({{"name", device.name},
+                     {"kind", device.kind},
+                     {"description", device.description},
+                     {"memory_bytes", device.memory_total}});
   }
   write_line(STDOUT_FILENO, {{"devices", found}});
   return kDone;
@@ -73,9 +81,11 @@ int devices() {
 
 // A device's errors are known here, where devices are.
 Failure explain(const std::exception& error) {
-  if (const auto* device = dynamic_cast<const DeviceError*>(&error)) return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
+  if (const auto* device = dynamic_cast<const DeviceError*>(&error))
+    return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
   if (dynamic_cast<const OutOfDeviceMemory*>(&error))
-    return {kTryAgain, "TRAINER_BUSY", error.what(), "Close what else uses the device, or lower train.batch."};
+    return {kTryAgain, "TRAINER_BUSY", error.what(),
+            "Close what else uses the device, or lower train.batch."};
   return failure_of(error);
 }
 
@@ -107,7 +117,9 @@ int run(const std::string& stage, const fs::path& job_file, const std::string& p
 int main(int argc, char** argv) {
   const std::string stage = argc > 1 ? argv[1] : "";
   if (stage == "devices" && argc == 2) return devices();
-  if ((stage == "train" || stage == "evaluate") && argc == 4 && std::strcmp(argv[2], "--job") == 0) return run(stage, argv[3], argv[0]);
-  std::fprintf(stderr, "usage: tiller-diffusion train|evaluate --job job.json\n       tiller-diffusion devices\n");
+  if ((stage == "train" || stage == "evaluate") && argc == 4 && std::strcmp(argv[2], "--job") == 0)
+    return run(stage, argv[3], argv[0]);
+  std::fprintf(stderr,
+               "usage: tiller-diffusion train|evaluate --job job.json\n       tiller-diffusion devices\n");
   return kBadRecipe;
 }

@@ -48,13 +48,15 @@ inline std::string checkpoint_name(int64_t step) {
 }
 
 inline Failure corrupt(const fs::path& file, const std::string& what) {
-  return {kBadData, "CHECKPOINT_CORRUPT", file.string() + " " + what, "Remove this checkpoint; training goes on from the one before."};
+  return {kBadData, "CHECKPOINT_CORRUPT", file.string() + " " + what,
+          "Remove this checkpoint; training goes on from the one before."};
 }
 
 class CheckpointWriter {
  public:
   CheckpointWriter(const fs::path& parent, CheckpointIdentity identity)
-      : identity_(std::move(identity)), target_(parent / checkpoint_name(identity_.step)),
+      : identity_(std::move(identity)),
+        target_(parent / checkpoint_name(identity_.step)),
         temporary_(parent / ("." + checkpoint_name(identity_.step) + ".tmp-" + std::to_string(getpid()))) {
     discard();
     if (mkdir(temporary_.c_str(), 0777) != 0) throw_errno("can't create " + temporary_.string());
@@ -74,8 +76,10 @@ class CheckpointWriter {
 
   Published publish() {
     sync_folder(temporary_);
-    const Json manifest = {{"version", 1}, {"run", identity_.run}, {"step", identity_.step}, {"epoch", identity_.epoch},
-                           {"kind", identity_.kind}, {"fingerprint", identity_.fingerprint}, {"files", files_}};
+    const Json manifest = {{"version", 1},           {"run", identity_.run},
+                           {"step", identity_.step}, {"epoch", identity_.epoch},
+                           {"kind", identity_.kind}, {"fingerprint", identity_.fingerprint},
+                           {"files", files_}};
     OutputFile out(temporary_ / "manifest.json");
     out.write(manifest.dump(2) + "\n");
     out.finish();
@@ -106,8 +110,10 @@ inline CheckpointManifest verify_checkpoint(const fs::path& folder) {
   const Json parsed = Json::parse(MappedFile(file).text(), nullptr, /*allow_exceptions=*/false);
   CheckpointManifest manifest;
   try {
-    if (parsed.at("version") != 1) throw corrupt(file, "is of the unknown version " + parsed.at("version").dump());
-    manifest.identity = {parsed.at("run"), parsed.at("kind"), parsed.at("step"), parsed.at("epoch"), parsed.at("fingerprint")};
+    if (parsed.at("version") != 1)
+      throw corrupt(file, "is of the unknown version " + parsed.at("version").dump());
+    manifest.identity = {parsed.at("run"), parsed.at("kind"), parsed.at("step"), parsed.at("epoch"),
+                         parsed.at("fingerprint")};
     for (const auto& [name, entry] : parsed.at("files").items()) {
       if (fs::path(name).filename() != name) throw corrupt(file, "names a file outside its folder");
       manifest.files[name] = {entry.at("bytes"), entry.at("sha256")};
@@ -141,12 +147,14 @@ inline void match_fingerprint(const fs::path& folder, const std::map<std::string
 
 // A complete checkpoint of this step that is there already, of the same run and fingerprint: kept,
 // whatever kind it was. Anything else in its place is replaced.
-inline std::optional<Published> existing_checkpoint(const fs::path& parent, const CheckpointIdentity& identity) {
+inline std::optional<Published> existing_checkpoint(const fs::path& parent,
+                                                    const CheckpointIdentity& identity) {
   const fs::path folder = parent / checkpoint_name(identity.step);
   if (!fs::exists(folder / "manifest.json")) return std::nullopt;
   try {
     const CheckpointManifest manifest = verify_checkpoint(folder);
-    if (manifest.identity.fingerprint != identity.fingerprint || manifest.identity.run != identity.run) return std::nullopt;
+    if (manifest.identity.fingerprint != identity.fingerprint || manifest.identity.run != identity.run)
+      return std::nullopt;
     Published published{folder, hash_file(folder / "manifest.json"), fs::file_size(folder / "manifest.json")};
     for (const auto& [name, file] : manifest.files) published.bytes += file.bytes;
     return published;

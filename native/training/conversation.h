@@ -17,8 +17,8 @@ namespace tiller {
 // What was asked for since the last look. Each is done after the step that is under way.
 struct Wishes {
   struct Samples {
-    std::string request;           // empty: none was named
-    std::vector<int> prompts;      // empty: all
+    std::string request;       // empty: none was named
+    std::vector<int> prompts;  // empty: all
   };
   bool save = false, stop = false, orphaned = false;
   std::vector<Samples> samples;
@@ -79,7 +79,8 @@ class Conversation {
       Wishes::Samples& samples = wishes.samples.emplace_back();
       samples.request = request;
       for (const auto& prompt : command.value("prompts", Json::array()))
-        if (prompt.is_number_unsigned() && prompt.get<uint64_t>() < INT32_MAX) samples.prompts.push_back(prompt);
+        if (prompt.is_number_unsigned() && prompt.get<uint64_t>() < INT32_MAX)
+          samples.prompts.push_back(prompt);
     }
     if (name == "set" && command.contains("lr_factor")) {
       const Json& factor = command["lr_factor"];

@@ -34,7 +34,8 @@ inline Failure failure_of(const std::exception& error) {
     return {kDisk, "TRAINER_DISK", file->what(), "Check the disk and the folder's permissions."};
   }
   if (dynamic_cast<const std::bad_alloc*>(&error)) {
-    return {kTryAgain, "TRAINER_BUSY", "out of memory", "Lower train.batch, or the sizes of samples.prompts."};
+    return {kTryAgain, "TRAINER_BUSY", "out of memory",
+            "Lower train.batch, or the sizes of samples.prompts."};
   }
   if (const auto* device = dynamic_cast<const DeviceError*>(&error)) {
     return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};

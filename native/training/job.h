@@ -46,7 +46,8 @@ class Settings {
     if (!found.is_number_integer()) throw wrong(key, "is not a whole number");
     const bool fits = !found.is_number_unsigned() || found.get<uint64_t>() <= INT64_MAX;
     if (!fits || found.get<int64_t>() < least || found.get<int64_t>() > most)
-      throw wrong(key, "is " + found.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
+      throw wrong(key,
+                  "is " + found.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
     return found;
   }
   double real(const std::string& key, double least, double most) const {
@@ -61,7 +62,8 @@ class Settings {
   }
 
   Failure wrong(const std::string& key, const std::string& what) const {
-    return {kBadRecipe, "TRAINER_BAD_RECIPE", where(key) + " " + what, "docs/reference/recipe.md lists the keys and their ranges."};
+    return {kBadRecipe, "TRAINER_BAD_RECIPE", where(key) + " " + what,
+            "docs/reference/recipe.md lists the keys and their ranges."};
   }
 
  private:
@@ -92,7 +94,8 @@ inline Job read_job(const fs::path& file) {
   const Json parsed = Json::parse(mapped.text(), nullptr, /*allow_exceptions=*/false);
   const Settings job(parsed, "job");
   const auto protocol = job.integer("protocol", 0, 1000);
-  if (protocol != 1) throw job.wrong("protocol", "is " + std::to_string(protocol) + "; this trainer speaks 1");
+  if (protocol != 1)
+    throw job.wrong("protocol", "is " + std::to_string(protocol) + "; this trainer speaks 1");
   Job result;
   result.run = job.text("run");
   result.device = job.text("device");
