@@ -57,9 +57,9 @@ export async function follow(
     progressed: false,
   };
   let exit: Exit | undefined;
-  void trainer.exited.then((how) => {
-    exit = how;
-  });
+  void (async () => {
+    exit = await trainer.exited;
+  })();
   let touched = 0;
   let counted = Date.now();
   let told = false;
