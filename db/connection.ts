@@ -100,7 +100,7 @@ export function prepared<Parameters extends unknown[], Row = unknown>(
 
 /** By its code and not by its class: where the module is loaded twice, there are two. */
 function codeOf(error: unknown): string {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' && code.startsWith('SQLITE_') ? code : '';
 }
 
