@@ -21,6 +21,7 @@ import {
 } from '../db/requests.ts';
 import { getRun, setRunState } from '../db/runs.ts';
 import { TillerError } from '../recipes/errors.ts';
+import type { TrainRunInput } from '../workflows/messages.ts';
 import type { trainRun } from '../workflows/train-run.ts';
 import { NAMESPACE, REQUEST_UPDATE, TASK_QUEUE, workflowIdOf } from './names.ts';
 import { outsideEngine, type OutsideEngine } from './outside.ts';
@@ -59,13 +60,17 @@ export async function connectEngine(db: Db, env: NodeJS.ProcessEnv): Promise<Cli
 }
 
 /** Starts the run's workflow, or leaves the one alone that is running. */
-export async function startRun(client: Client, run: string): Promise<void> {
+export async function startRun(
+  client: Client,
+  run: string,
+  options: Pick<TrainRunInput, 'epochsAHistory'> = {},
+): Promise<void> {
   await reaching('the engine', () =>
     client.withDeadline(Date.now() + DEADLINE_MS, () =>
       client.workflow.start<typeof trainRun>('trainRun', {
         workflowId: workflowIdOf(run),
         taskQueue: TASK_QUEUE,
-        args: [{ run }],
+        args: [{ run, ...options }],
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
         workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
       }),

@@ -11,4 +11,6 @@ export interface TrainRunInput {
   run: string;
   /** carried over by continue-as-new */
   wish?: Wish;
+  /** epochs of one workflow execution; left out: 100, long before the limits of a history */
+  epochsAHistory?: number;
 }

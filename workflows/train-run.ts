@@ -19,7 +19,6 @@ import type { Activities } from '../activities/index.ts';
 import { Helm } from './helm.ts';
 import type { TrainRunInput } from './messages.ts';
 
-/** Epochs of one workflow execution; then it continues as new, long before the history's limits. */
 const EPOCHS_A_HISTORY = 100;
 
 const quick = proxyActivities<Activities>({
@@ -35,10 +34,11 @@ const long = proxyActivities<Activities>({
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
 
-export async function trainRun({ run, wish }: TrainRunInput): Promise<void> {
+export async function trainRun(input: TrainRunInput): Promise<void> {
+  const { run, wish } = input;
   const helm = new Helm(wish ?? { go: true }, (request) => quick.acknowledge(run, request));
   try {
-    const ending = await sail(run, helm);
+    const ending = await sail(input, helm);
     helm.stage = 'ended';
     await quick.finishRun(run, ending);
   } catch (error) {
@@ -51,7 +51,8 @@ export async function trainRun({ run, wish }: TrainRunInput): Promise<void> {
   await condition(allHandlersFinished);
 }
 
-async function sail(run: string, helm: Helm): Promise<{ state: 'done' | 'stopped' }> {
+async function sail(input: TrainRunInput, helm: Helm): Promise<{ state: 'done' | 'stopped' }> {
+  const { run, epochsAHistory = EPOCHS_A_HISTORY } = input;
   await long.preflight(run);
   await long.prepareData(run);
   let position = await quick.position(run);
@@ -71,9 +72,9 @@ async function sail(run: string, helm: Helm): Promise<{ state: 'done' | 'stopped
     position = await quick.position(run);
 
     epochs += 1;
-    if (epochs >= EPOCHS_A_HISTORY || workflowInfo().continueAsNewSuggested) {
+    if (epochs >= epochsAHistory || workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
-      await continueAsNew<typeof trainRun>({ run, wish: helm.wish });
+      await continueAsNew<typeof trainRun>({ ...input, wish: helm.wish });
     }
   }
   helm.stage = 'exporting';

@@ -15,6 +15,7 @@ import { isAlive, readProcesses } from '../../db/processes.ts';
 import { getRequest } from '../../db/requests.ts';
 import { createRun, getRun } from '../../db/runs.ts';
 import { connectEngine, sendRequest, startRun } from '../../engine/client.ts';
+import { workflowIdOf } from '../../engine/names.ts';
 import { recipeSchema } from '../../recipes/schema.ts';
 import { startUp, type Started } from '../chaos/up.ts';
 
@@ -43,7 +44,11 @@ afterAll(async () => {
 
 async function start(
   settings: Record<string, unknown>,
-  { epochs = 2, priority = 3 }: { epochs?: number; priority?: number } = {},
+  {
+    epochs = 2,
+    priority = 3,
+    epochsAHistory,
+  }: { epochs?: number; priority?: number; epochsAHistory?: number } = {},
 ): Promise<string> {
   const recipe = recipeSchema.parse({
     trainer: { command: [process.execPath, trainer] },
@@ -60,7 +65,7 @@ async function start(
     threads: 1,
   };
   const { id } = createRun(db, { ...fields, priority, epochs });
-  await startRun(client, id);
+  await startRun(client, id, epochsAHistory === undefined ? {} : { epochsAHistory });
   return id;
 }
 
@@ -134,6 +139,17 @@ describe('a run', () => {
     await expect(sendRequest(client, db, { run, verb: 'pause' })).rejects.toMatchObject({
       message: expect.stringContaining('has ended'),
     });
+  });
+
+  test('continues as a new workflow before its history grows long, and loses nothing', async () => {
+    const run = await start({ ms: 5 }, { epochs: 3, epochsAHistory: 1 });
+    const { runId } = await client.workflow.getHandle(workflowIdOf(run)).describe();
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(60));
+    const last = await client.workflow.getHandle(workflowIdOf(run)).describe();
+    expect(last.runId).not.toBe(runId);
+    const first = await client.workflow.getHandle(workflowIdOf(run), runId).describe();
+    expect(first.status.name).toBe('CONTINUED_AS_NEW');
   });
 
   test('waits while the disk is full and goes on by itself', async () => {
