@@ -24,17 +24,17 @@ inline std::vector<uint8_t> sample_picture(const EvaluationContext& c, const Pro
                        static_cast<size_t>(c.codec.channels()));
   RandomStream(prompt.seed, Purpose::sample_noise).fill_normal(x.data(), x.size());
   const auto guidance = static_cast<float>(settings.guidance);
-  sample_latent(c.schedule, settings.sampler, settings.steps, x,
-                [&](int t, const std::vector<float>& at, std::vector<float>& said) {
-                  for (int i = 0; i < (guided ? 2 : 1); i++) {
-                    std::copy(at.begin(), at.end(), pass.latent->data + static_cast<size_t>(i) * at.size());
-                    pass.timesteps->data[i] = static_cast<float>(t);
-                  }
-                  pass.forward();
-                  const float *with = pass.said->data, *without = with + said.size();
-                  for (size_t i = 0; i < said.size(); i++)
-                    said[i] = guided ? without[i] + guidance * (with[i] - without[i]) : with[i];
-                });
+  const Denoiser denoise = [&](int t, const std::vector<float>& at, std::vector<float>& said) {
+    for (int i = 0; i < (guided ? 2 : 1); i++) {
+      std::copy(at.begin(), at.end(), pass.latent->data + static_cast<size_t>(i) * at.size());
+      pass.timesteps->data[i] = static_cast<float>(t);
+    }
+    pass.forward();
+    const float *with = pass.said->data, *without = with + said.size();
+    for (size_t i = 0; i < said.size(); i++)
+      said[i] = guided ? without[i] + guidance * (with[i] - without[i]) : with[i];
+  };
+  sample_latent(c.schedule, settings.sampler, settings.steps, x, denoise);
   c.state.latent.restore(x);
   std::vector<uint8_t> rgb(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
   c.codec.decode(x.data(), width, height, rgb.data());
