@@ -16,7 +16,8 @@ const TRIES_AFTER_A_BUG = 5;
 
 export function toFailure(error: unknown): unknown {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
-  const known = isDiskFull(error) ? diskFull('the record', error) : error;
+  const known =
+    isDiskFull(error) && !(error instanceof TillerError) ? diskFull('the record', error) : error;
   if (!(known instanceof TillerError)) return unforeseen(error);
   const delay = RETRY_AFTER[known.code];
   return ApplicationFailure.create({
@@ -42,7 +43,7 @@ function unforeseen(error: unknown): ApplicationFailure {
 /** Whether the disk that holds the record or the run is full. */
 export function isDiskFull(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL';
+  return ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'DISK_FULL'].includes(String(code));
 }
 
 export function diskFull(where: string, cause: unknown): TillerError {

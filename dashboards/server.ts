@@ -1,7 +1,7 @@
 /** The dashboard's process: opens the record, listens on loopback, says that it is ready. */
-import { pino } from 'pino';
 import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
+import { createLog } from '../db/log.ts';
 import { processStart, writeProcess } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { createServer } from './app.ts';
@@ -13,7 +13,7 @@ const PORT = 7420;
 
 const main = async (): Promise<void> => {
   const { env } = process;
-  const log = pino({ name: 'dashboard', level: env['TILLER_LOG_LEVEL'] ?? 'info' });
+  const log = createLog('dashboard', { level: env['TILLER_LOG_LEVEL'] });
   const paths = homePaths(tillerHome(env));
   const db = openRecord(paths.record);
 

@@ -8,6 +8,7 @@ import { ActivityNotFoundError } from '@temporalio/client';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Logger } from 'pino';
+import { isDiskFull } from '../activities/failures.ts';
 import { deadAttempts, removeAttempt, saveAttempt } from '../db/attempts.ts';
 import type { Db } from '../db/connection.ts';
 import { processStart } from '../db/processes.ts';
@@ -34,11 +35,23 @@ export const attemptInterceptor =
           return await next(input);
         } finally {
           clearInterval(heart);
-          removeAttempt(db, activity, base64TaskToken);
+          forget(db, activity, base64TaskToken);
         }
       },
     },
   });
+
+/**
+ * With a full disk the row stays, which does no harm: its owner lives, and a stale token is refused. What
+ * the activity itself had to say must not be lost over it.
+ */
+function forget(db: Db, activity: string, token: string): void {
+  try {
+    removeAttempt(db, activity, token);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
+}
 
 /** Fails what dead workers had under way. Call before the new worker starts. */
 export async function failDeadAttempts(db: Db, client: Client, log: Logger): Promise<number> {

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { type Db, openRecord } from '../db/connection.ts';
 import { appendEvent } from '../db/events.ts';
 import { cacheHome, homePaths } from '../db/home.ts';
+import { createLog } from '../db/log.ts';
 import { migrate } from '../db/migrate.ts';
 import { claimSupervisor, readProcesses, removeProcess, writeProcess } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
@@ -82,7 +83,7 @@ class Supervisor {
     this.#paths = homePaths(options.home);
     const file = this.#logFile('supervisor');
     rotate(file);
-    this.#log = pino({ name: 'supervisor' }, pino.destination({ dest: file, sync: true }));
+    this.#log = createLog('supervisor', { file });
     const { env = process.env } = options;
     this.#env = {
       ...env,

@@ -1,9 +1,9 @@
 /** The worker's process: recovers what its predecessor left, then does what workflows ask for. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { pino } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
+import { createLog } from '../db/log.ts';
 import { processStart, writeProcess } from '../db/processes.ts';
 import { attemptInterceptor, failDeadAttempts } from './attempts.ts';
 import { workflowBundle } from './bundle.ts';
@@ -14,7 +14,7 @@ import { outsideEngine } from './outside.ts';
 import { reconcileRuns } from './reconcile.ts';
 
 const { env } = process;
-const log = pino({ name: 'worker', level: env['TILLER_LOG_LEVEL'] ?? 'info' });
+const log = createLog('worker', { level: env['TILLER_LOG_LEVEL'] });
 const home = tillerHome(env);
 const db = openRecord(homePaths(home).record, { durable: true });
 const start = processStart(process.pid) ?? '';

@@ -22,6 +22,7 @@ import type { Job } from '../../native/protocol.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Recipe } from '../../recipes/schema.ts';
 import type { Deps } from '../deps.ts';
+import { dropBallast, layBallast } from '../ballast.ts';
 import { diskFull, isDiskFull } from '../failures.ts';
 import { quarantine, removeHalfWritten, type CheckpointFolder } from './checkpoints-on-disk.ts';
 import { follow } from './follow.ts';
@@ -57,8 +58,10 @@ export async function runTrainer(
 ): Promise<{ finished: boolean; lease: Lease }> {
   const { db, log } = deps;
   const signals = cancellation();
-  const lease = takeLease(db, runId, deps.owner);
+  let lease: Lease;
   try {
+    await layBallast(deps.home);
+    lease = takeLease(db, runId, deps.owner);
     task.begin(lease);
     let deaths = 0;
     for (;;) {
@@ -224,16 +227,20 @@ function cancellation(): { stop: AbortSignal; abandon: AbortSignal } {
 }
 
 /** Says in the record why the run stands still. */
-function explain({ db, log }: Deps, runId: string, error: unknown): unknown {
+function explain({ db, log, home }: Deps, runId: string, error: unknown): unknown {
   if (error instanceof CancelledFailure) return error;
-  const known = isDiskFull(error) ? diskFull('the record', error) : error;
+  const known =
+    isDiskFull(error) && !(error instanceof TillerError) ? diskFull('the record', error) : error;
   if (!(known instanceof TillerError)) return known;
   if (known.code === 'LEASE_LOST') return known;
+  const say = () => setRunState(db, runId, 'interrupted', { reason: known.line, code: known.code });
   try {
-    setRunState(db, runId, 'interrupted', { reason: known.line, code: known.code });
+    say();
   } catch (cause) {
-    // With a full disk the record can't even say so; the log may be on another one.
     log.error({ run: runId, err: cause, code: known.code }, known.line);
+    if (!isDiskFull(cause)) throw cause;
+    dropBallast(home);
+    say();
   }
   return known;
 }
