@@ -3,7 +3,7 @@
  * read, in one transaction under the run's lease. The same lines again change nothing.
  */
 import { saveCheckpoint } from './checkpoints.ts';
-import type { Db } from './connection.ts';
+import { prepared, type Db } from './connection.ts';
 import { noteDifference } from './differences.ts';
 import { saveEvaluation } from './evaluations.ts';
 import { appendEvent } from './events.ts';
@@ -72,16 +72,24 @@ function take(db: Db, launch: LaunchRow, event: Said, step: number | null): void
       return takeSample(db, launch, event);
     case 'warning':
     case 'error':
-      appendEvent(db, {
-        run: launch.run,
-        kind: event.event,
-        epoch: launch.epoch,
-        step,
-        code: event.code,
-        message: event.hint === undefined ? event.message : `${event.message}. ${event.hint}`,
-        data: { launch: launch.id },
-      });
+      return takeWords(db, launch, event, step);
   }
+}
+
+/** A trainer that is started every epoch warns of the same thing every epoch: a run is told once. */
+function takeWords(
+  db: Db,
+  { id, run, epoch }: LaunchRow,
+  { event: kind, code, message, hint }: EventOf<'warning' | 'error'>,
+  step: number | null,
+): void {
+  const text = hint === undefined ? message : `${message}. ${hint}`;
+  const said = prepared<[string, string, string], unknown>(
+    db,
+    `SELECT 1 FROM event WHERE run = ? AND kind = 'warning' AND code = ? AND message = ? LIMIT 1`,
+  ).get(run, code, text);
+  if (kind === 'warning' && said !== undefined) return;
+  appendEvent(db, { run, kind, epoch, step, code, message: text, data: { launch: id } });
 }
 
 /** The first hello says what the run is made on; another machine later may not give the same bits. */

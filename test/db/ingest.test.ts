@@ -311,6 +311,17 @@ describe('ingest', () => {
     expect(listSamples(work.db, work.run)).toMatchObject([{ artifact: sha('a') }]);
   });
 
+  test('a warning that every launch repeats is said once a run', () => {
+    const work = working();
+    const warning: Said = { event: 'warning', code: 'WORD_UNKNOWN', message: 'no caption has it' };
+    take(work, lines([warning, { ...warning, message: 'another' }]));
+    take({ ...work, launch: newLaunch(work.db, work.lease) }, lines([warning]));
+    expect(kinds(work, 'warning').map(({ message }) => message)).toEqual([
+      'no caption has it',
+      'another',
+    ]);
+  });
+
   test('a sample of a prompt that the recipe lacks is a warning', () => {
     const work = working(recipe);
     registerArtifact(work.db, { sha256: sha('a'), mediaType: 'image/png', bytes: 1 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseEvent, Spool } from '../../../activities/training/spool.ts';
 import { trainerEvent } from '../../../native/protocol.ts';
 
