@@ -94,9 +94,12 @@ describe('the curve', () => {
   test('has a data table', async () => {
     await openRun();
     await page.locator('#loss-data summary').click();
+    // The rows come with the curve, which is fetched after the page.
+    await page.locator('#loss-data tbody tr').last().waitFor();
     expect(await page.locator('#loss-data tbody tr').count()).toBe(40);
     expect(await page.locator('#loss-data thead').textContent()).toContain('Least');
     await page.locator('#validation-data summary').click();
+    await page.locator('#validation-data tbody tr').last().waitFor();
     expect(await page.locator('#validation-data tbody tr').count()).toBe(11);
   });
 
