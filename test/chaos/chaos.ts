@@ -13,11 +13,11 @@ import { getRun, isEnded } from '../../db/runs.ts';
 import { sleep } from '../../activities/training/trainer-process.ts';
 import { compareRuns } from './compare-runs.ts';
 import { chaosRecipe, startChaosRun, writePictures } from './job.ts';
-import { kill, TARGETS } from './kill.ts';
+import { kill, TARGETS, tell } from './kill.ts';
 import { orphans } from './orphans.ts';
 import { randomFrom } from './random.ts';
 import { startUp } from './up.ts';
-import { untilEnded, untilNextStep } from './wait.ts';
+import { newestLaunch, untilEnded, untilNextStep } from './wait.ts';
 
 const { values } = parseArgs({
   options: {
@@ -70,16 +70,18 @@ for (let number = 1; number <= kills; number += 1) {
   if (isEnded(state))
     throw new Error(`the run is ${state} after ${number - 1} kills: nothing is left to kill`);
   const target = TARGETS[(number - 1) % TARGETS.length]!;
+  const before = newestLaunch(db, storm);
   const killed = await kill(db, storm, target);
   let since = Date.now();
   if (target === 'all') {
     up = await startUp(home, env);
     since = up.at;
   }
-  const took = await untilNextStep(db, storm, since);
+  const dead = killed.some(({ role }) => role === 'trainer') ? before : undefined;
+  const took = await untilNextStep(db, storm, since, dead);
   seconds.push(took);
   console.log(
-    `${String(number).padStart(4)} ${target.padEnd(9)} ${killed.padEnd(28)} next step after ${took.toFixed(2)} s`,
+    `${String(number).padStart(4)} ${target.padEnd(9)} ${tell(killed).padEnd(28)} next step after ${took.toFixed(2)} s`,
   );
 }
 await untilEnded(db, storm);

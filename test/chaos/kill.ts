@@ -6,8 +6,13 @@ import { isAlive, readProcesses } from '../../db/processes.ts';
 export const TARGETS = ['trainer', 'worker', 'engine', 'dashboard', 'all'] as const;
 export type Target = (typeof TARGETS)[number];
 
-/** @returns what was killed, for people */
-export async function kill(db: Db, run: string, target: Target): Promise<string> {
+export interface Killed {
+  role: string;
+  pid: number;
+}
+
+/** @returns what was alive and is no more */
+export async function kill(db: Db, run: string, target: Target): Promise<Killed[]> {
   const trainers = openLaunches(db, run).map(({ pid, process_start: start }) => ({
     role: 'trainer',
     pid,
@@ -22,13 +27,16 @@ export async function kill(db: Db, run: string, target: Target): Promise<string>
   const chosen = parts
     .filter(({ role }) => target === 'all' || role === target)
     .sort((a, b) => order(a.role) - order(b.role));
-  const killed: string[] = [];
+  const killed: Killed[] = [];
   for (const { role, pid, start } of chosen) {
     if (pid === null || start === null || !isAlive(pid, start)) continue;
     process.kill(pid, 'SIGKILL');
-    killed.push(`${role} ${pid}`);
+    killed.push({ role, pid });
   }
-  return killed.length > 2
-    ? `${killed.length} processes`
-    : killed.join(', ') || 'nothing was alive';
+  return killed;
 }
+
+export const tell = (killed: readonly Killed[]): string =>
+  killed.length > 2
+    ? `${killed.length} processes`
+    : killed.map(({ role, pid }) => `${role} ${pid}`).join(', ') || 'nothing was alive';
