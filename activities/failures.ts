@@ -16,8 +16,7 @@ const TRIES_AFTER_A_BUG = 5;
 
 export function toFailure(error: unknown): unknown {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
-  const known =
-    isDiskFull(error) && !(error instanceof TillerError) ? diskFull('the record', error) : error;
+  const known = named(error);
   if (!(known instanceof TillerError)) return unforeseen(error);
   const delay = RETRY_AFTER[known.code];
   return ApplicationFailure.create({
@@ -39,6 +38,10 @@ function unforeseen(error: unknown): ApplicationFailure {
     ...(error instanceof Error ? { cause: error } : {}),
   });
 }
+
+/** A full disk by our own name, wherever it was met. */
+export const named = (error: unknown): unknown =>
+  isDiskFull(error) && !(error instanceof TillerError) ? diskFull('the record', error) : error;
 
 /** Whether the disk that holds the record or the run is full. */
 export function isDiskFull(error: unknown): boolean {

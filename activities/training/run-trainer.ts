@@ -23,7 +23,7 @@ import { TillerError } from '../../recipes/errors.ts';
 import type { Recipe } from '../../recipes/schema.ts';
 import type { Deps } from '../deps.ts';
 import { dropBallast, layBallast } from '../ballast.ts';
-import { diskFull, isDiskFull } from '../failures.ts';
+import { isDiskFull, named } from '../failures.ts';
 import { quarantine, removeHalfWritten, type CheckpointFolder } from './checkpoints-on-disk.ts';
 import { follow } from './follow.ts';
 import { buildJob, checkpointsFolder, runFolder } from './job.ts';
@@ -229,8 +229,7 @@ function cancellation(): { stop: AbortSignal; abandon: AbortSignal } {
 /** Says in the record why the run stands still. */
 function explain({ db, log, home }: Deps, runId: string, error: unknown): unknown {
   if (error instanceof CancelledFailure) return error;
-  const known =
-    isDiskFull(error) && !(error instanceof TillerError) ? diskFull('the record', error) : error;
+  const known = named(error);
   if (!(known instanceof TillerError)) return known;
   if (known.code === 'LEASE_LOST') return known;
   const say = () => setRunState(db, runId, 'interrupted', { reason: known.line, code: known.code });
