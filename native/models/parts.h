@@ -8,29 +8,23 @@ struct Weights {
   Block *w = nullptr, *b = nullptr;
 };
 
-enum class Start { usual, zero }; // PyTorch's default, or a module that begins by giving nothing
-
-inline Initialization start_of(Start start, int fan_in) {
-  return start == Start::zero ? Initialization{} : fan_in_uniform(fan_in);
-}
-
-inline Block* describe_bias(Parameters& p, const std::string& name, int size, Initialization start) {
+inline Block* describe_bias(Parameters& p, const std::string& name, int size, Initialization values) {
   Block* b = p.plain(1, size);
-  p.name(name, {size}, {{b, 0, 0, size}}, start);
+  p.name(name, {size}, {{b, 0, 0, size}}, values);
   return b;
 }
 
 // name.weight [out, in, 3, 3], name.bias [out]
-inline Weights describe_conv3x3(Parameters& p, const std::string& name, int in, int out, Start start = Start::usual) {
-  const Initialization values = start_of(start, in * 9);
+inline Weights describe_conv3x3(Parameters& p, const std::string& name, int in, int out) {
+  const Initialization values = fan_in_uniform(in * 9);
   Block* w = p.matrix(9, in, out);
   p.name(name + ".weight", {out, in, 3, 3}, {{w, 0, 0, out}}, values);
   return {w, describe_bias(p, name + ".bias", out, values)};
 }
 
 // name.weight [out, in, 1, 1], name.bias [out]: a linear layer inside
-inline Weights describe_conv1x1(Parameters& p, const std::string& name, int in, int out, Start start = Start::usual) {
-  const Initialization values = start_of(start, in);
+inline Weights describe_conv1x1(Parameters& p, const std::string& name, int in, int out) {
+  const Initialization values = fan_in_uniform(in);
   Block* w = p.matrix(1, in, out);
   p.name(name + ".weight", {out, in, 1, 1}, {{w, 0, 0, out}}, values);
   return {w, describe_bias(p, name + ".bias", out, values)};

@@ -113,7 +113,7 @@ class UNet {
       }
 
     norm_out_ = describe_norm(parameters, prefix + "out.0", channels);
-    conv_out_ = describe_conv3x3(parameters, prefix + "out.2", channels, config.out_channels, Start::zero);
+    conv_out_ = describe_conv3x3(parameters, prefix + "out.2", channels, config.out_channels);
   }
 
   // x [n, h, w, in_channels], timesteps [n, 1, 1, 1], context [n, 1, tokens, context_channels]
