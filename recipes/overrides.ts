@@ -7,11 +7,15 @@ import { shapeAt } from './shape.ts';
 export interface Override {
   path: string[];
   value: unknown;
+  /** as it was given, cut where it is longer than a line of a message bears */
   text: string;
 }
 
-export function readOverride(text: string): Override {
-  const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+const MAX_SHOWN = 80;
+
+export function readOverride(given: string): Override {
+  const text = given.length > MAX_SHOWN ? `${given.slice(0, MAX_SHOWN)}…` : given;
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
   if (key === undefined || value === undefined) {
     throw new TillerError('USAGE', `--set ${text} has no key or no value`, {
       hint: 'Write it as --set train.epochs=3.',

@@ -201,6 +201,8 @@ describe('what is wrong is named, with its place and what to do', () => {
       '(my.yaml, line 3)',
     );
     expect(problems(data, ['train.epochs=0'])[0]).toContain('(--set train.epochs=0)');
+    const long = problems(data, [`samples.prompts=[${'a'.repeat(10_000)}]`])[0];
+    expect(long).toMatch(/^samples\.prompts\.0: .* \(--set samples\.prompts=\[a{1,80}…\)\./);
     expect(problems(`${data}seed: 1`, ['seed.x=0'])[0]).toBe(
       'seed.x: seed is a value, not a section (--set seed.x=0). Set seed itself.',
     );
