@@ -3,11 +3,10 @@
  * worker and dashboard running, every step taken into the record) and of the bare trainer with nothing
  * beside it. The two take turns; both are timed from the process's start to its end.
  */
-import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { execa } from 'execa';
 import { openRecord } from '../db/connection.ts';
 import { homePaths } from '../db/home.ts';
 import type { LaunchRow } from '../db/launches.ts';
@@ -16,6 +15,7 @@ import type { Job } from '../native/protocol.ts';
 import { startChaosRun, writePictures } from '../test/chaos/job.ts';
 import { startUp } from '../test/chaos/up.ts';
 import { untilEnded } from '../test/chaos/wait.ts';
+import { runBare } from './tools/bare.ts';
 import type { BenchResult } from './tools/result.ts';
 
 interface Turn {
@@ -39,7 +39,7 @@ export async function run(args: string[]): Promise<BenchResult[]> {
     const turns: Turn[] = [];
     for (let round = 1; round <= Number(values.rounds); round += 1) {
       const { job, seconds } = await underTiller(join(folder, `home-${round}`), recipe);
-      const bare = await alone(trainer, job, join(folder, `bare-${round}`));
+      const { seconds: bare } = await runBare(trainer, job, join(folder, `bare-${round}`));
       turns.push({ tiller: steps / seconds, bare: steps / bare });
       console.error(
         `round ${round}: ${(steps / seconds).toFixed(3)} steps/s under Tiller, ${(steps / bare).toFixed(3)} alone`,
@@ -80,24 +80,6 @@ async function underTiller(home: string, recipe: string): Promise<{ job: Job; se
     db.close();
     await up.stop();
   }
-}
-
-/** The same job with nobody around. @returns seconds */
-async function alone(trainer: string, job: Job, folder: string): Promise<number> {
-  await mkdir(join(folder, 'checkpoints'), { recursive: true });
-  await mkdir(join(folder, 'samples'));
-  const follow_file = join(folder, 'followed');
-  await writeFile(follow_file, '');
-  await utimes(follow_file, new Date(), new Date());
-  const own: Job = { ...job, folder, orphan: { follow_file, after_seconds: 86_400 } };
-  await writeFile(join(folder, 'job.json'), JSON.stringify(own));
-  const start = performance.now();
-  await execa(trainer, ['train', '--job', join(folder, 'job.json')], {
-    stdin: 'ignore',
-    stdout: { file: join(folder, 'spool.jsonl') },
-    stderr: 'ignore',
-  });
-  return (performance.now() - start) / 1000;
 }
 
 function compare(turns: readonly Turn[]): BenchResult {

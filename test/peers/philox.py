@@ -37,9 +37,13 @@ def hash_name(name: str) -> int:
     return value
 
 
-def normals(count: int, seed: int, name: str, purpose: int = TEST_PURPOSE, epoch: int = 0) -> np.ndarray:
-    """The first `count` normals of RandomStream(seed, purpose, epoch, hash_name(name))."""
-    item = hash_name(name)
+def normals(count: int, seed: int, name: str) -> np.ndarray:
+    """The first `count` normals of RandomStream(seed, Purpose::test, 0, hash_name(name))."""
+    return stream(count, seed, TEST_PURPOSE, 0, hash_name(name))
+
+
+def stream(count: int, seed: int, purpose: int, epoch: int, item: int) -> np.ndarray:
+    """The first `count` normals of RandomStream(seed, purpose, epoch, item)."""
     blocks = (count + 3) // 4
     counter = np.zeros((blocks, 4), np.uint64)
     counter[:, 0] = np.arange(blocks, dtype=np.uint64)
