@@ -11,7 +11,6 @@ import { runFields } from './run-fields.ts';
 
 export async function startFromRecipe(context: Context, written: Recipe): Promise<RunRow> {
   const { db, env } = context;
-  await mustHaveData(written);
   const recipe = { ...written, device: await deviceFor(written, context) };
   const run = createRun(db, runFields({ recipe, hash: recipeHash(recipe) }));
   await enqueue(db, env, run.id);
@@ -41,8 +40,8 @@ const deviceFor = async (
   return typeof trainer === 'string' ? bestDevice(env) : 'cpu';
 };
 
-/** Said at once, and not minutes later by a run that failed. */
-async function mustHaveData({ data }: Recipe): Promise<void> {
+/** Said at once, and not minutes later by a run that failed. Errors: DATA_FOLDER_MISSING. */
+export async function mustHaveData({ data }: Recipe): Promise<void> {
   if (data === undefined) return;
   const found = await stat(data.folder).catch((error: NodeJS.ErrnoException) => error);
   if (!(found instanceof Error) && found.isDirectory()) return;

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type CommonOptions, commonOptions, readRecipe, withRecord } from './context.ts';
 import { print } from './output.ts';
 import { ensureUp, runUrl } from './running.ts';
-import { startFromRecipe } from './start-run.ts';
+import { mustHaveData, startFromRecipe } from './start-run.ts';
 import { watchRun } from './watch-run.ts';
 
 interface TrainOptions extends CommonOptions {
@@ -34,6 +34,7 @@ export const trainCommand = (program: Command): Command =>
         ...set,
         ...(name === undefined ? [] : [`name=${name}`]),
       ]);
+      await mustHaveData(recipe);
       return withRecord(options, async (context) => {
         const { db } = context;
         await ensureUp(context, (line) => process.stderr.write(`${line}\n`));

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -41,6 +41,13 @@ describe('one line, exit code 2', () => {
       'learning_rte: unknown key at train.learning_rte (bad.yaml, line 3). Did you mean learning_rate? [RECIPE_INVALID]',
       'train.epochs: 0 is out of range (bad.yaml, line 4). Allowed: an integer, 1 to 100,000. [RECIPE_INVALID]',
     ]);
+    expect(code).toBe(2);
+  });
+  test('a data folder that is not there is said before anything is started', async () => {
+    const path = recipe('lost.yaml', `data: {folder: ${join(home, 'nowhere')}}\n`);
+    const { code, err } = await tiller(home, ['train', path]);
+    expect(err).toMatch(/^The data folder .*nowhere is not there .* \[DATA_FOLDER_MISSING\]$/);
+    expect(existsSync(join(home, 'logs'))).toBe(false);
     expect(code).toBe(2);
   });
   test('YAML that is none', async () => {
