@@ -9,7 +9,10 @@ export function engineBar(screen: Screen) {
       bar ??= screen.bar('engine');
       const { phase, done, total } = progress;
       const amount = phase === 'download' ? `${Math.round(done / 1e6)} MB` : String(done);
-      bar.update(total === undefined || total === 0 ? 0 : done / total, `${phase} ${amount}`);
+      bar.update(
+        total === undefined || total === 0 ? undefined : done / total,
+        `${phase} ${amount}`,
+      );
     },
     end: (): void => {
       bar?.end();

@@ -48,7 +48,8 @@ export async function followRun(
         shown.add(epoch);
         screen.say(epochLine(db, run, epoch));
       }
-      bar.update(progressOf(db, run, Date.now()).fraction, barText(db, run));
+      const fraction = run.step === 0 ? undefined : progressOf(db, run, Date.now()).fraction;
+      bar.update(fraction, barText(db, run));
       if (atRest.has(run.state) || signal?.aborted === true) return run;
       await sleep(POLL_MS);
       run = mustFind(db, id);
@@ -70,7 +71,7 @@ const evaluated = (db: Db, id: string) =>
 
 function barText(db: Db, run: ListedRun): string {
   const { state, epoch, step, pace, left, money } = progressTexts(db, run, Date.now());
-  if (run.step === 0 && run.state !== 'training') return `${run.name}: ${state}`;
+  if (run.step === 0) return `${run.name}: ${state}`;
   const loss = recentLoss(db, run);
   const doing = run.state === 'training' ? '' : ` · ${state}`;
   return `epoch ${epoch} · step ${step} · loss ${loss} · ${pace} · ${left} left · ${money}${doing}`;

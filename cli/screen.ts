@@ -5,8 +5,8 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 
 export interface Bar {
-  /** @param fraction 0 to 1 */
-  update(fraction: number, text: string): void;
+  /** @param fraction 0 to 1; undefined while nobody knows */
+  update(fraction: number | undefined, text: string): void;
   /** Takes the bar away; a line may stay in its place. */
   end(line?: string): void;
 }
@@ -20,12 +20,15 @@ export interface Screen {
 const QUIET_MS = 15_000;
 const LABEL_WIDTH = 8;
 
+const withPercentage = (fraction: number | undefined, text: string): string =>
+  fraction === undefined ? text : `${Math.floor(fraction * 100)} % ${text}`;
+
 export const createScreen = (stream: NodeJS.WriteStream): Screen =>
   stream.isTTY ? liveScreen(stream) : plainScreen(stream);
 
 interface OpenBar {
   label: string;
-  fraction: number;
+  fraction: number | undefined;
   text: string;
   shown?: SingleBar;
 }
@@ -43,7 +46,7 @@ function liveScreen(stream: NodeJS.WriteStream): Screen {
     bars = new MultiBar(
       {
         stream,
-        format: '{label} {bar} {percentage} % {text}',
+        format: '{label} {bar} {text}',
         barsize: 24,
         fps: 5,
         hideCursor: true,
@@ -55,19 +58,22 @@ function liveScreen(stream: NodeJS.WriteStream): Screen {
     );
     for (const bar of open) {
       const { label, fraction, text } = bar;
-      bar.shown = bars.create(1, fraction, { label: label.padEnd(LABEL_WIDTH), text });
+      bar.shown = bars.create(1, fraction ?? 0, {
+        label: label.padEnd(LABEL_WIDTH),
+        text: withPercentage(fraction, text),
+      });
     }
   };
   return {
     say: (line) => (bars === undefined ? stream.write(`${line}\n`) : bars.log(`${line}\n`)),
     bar: (label) => {
-      const bar: OpenBar = { label, fraction: 0, text: '' };
+      const bar: OpenBar = { label, fraction: undefined, text: '' };
       open.add(bar);
       redraw();
       return {
         update: (fraction, text) => {
           Object.assign(bar, { fraction, text });
-          bar.shown?.update(fraction, { text });
+          bar.shown?.update(fraction ?? 0, { text: withPercentage(fraction, text) });
         },
         end: (line) => {
           if (open.delete(bar)) redraw(line);
@@ -86,12 +92,16 @@ function plainScreen(stream: NodeJS.WriteStream): Screen {
   return {
     say,
     bar: (label) => {
-      let last = Date.now();
+      let last = -Infinity;
+      let known = false;
       return {
         update: (fraction, text) => {
-          if (Date.now() - last < QUIET_MS) return;
+          // At once, too, when what was awaited begins: the first loss is what a person looks for.
+          const begins = fraction !== undefined && !known;
+          if (!begins && Date.now() - last < QUIET_MS) return;
+          known ||= begins;
           last = Date.now();
-          say(`${label} ${Math.floor(fraction * 100)} % ${text}`);
+          say(`${label} ${withPercentage(fraction, text)}`);
         },
         end: (line) => {
           if (line !== undefined) say(line);

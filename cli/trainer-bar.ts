@@ -10,7 +10,7 @@ export async function buildTrainer(
   const begin = Date.now();
   const bar = screen.bar('trainer');
   const seconds = () => ((Date.now() - begin) / 1000).toFixed(0);
-  const timer = setInterval(() => bar.update(0, `compiling, ${seconds()} s`), 500);
+  const timer = setInterval(() => bar.update(undefined, `compiling, ${seconds()} s`), 500);
   try {
     const { cached, seconds } = await buildNative('tiller-diffusion', { env, signal });
     bar.end(`trainer   ${cached ? 'compiled already' : `compiled in ${seconds.toFixed(0)} s`}`);
