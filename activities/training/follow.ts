@@ -48,6 +48,8 @@ export async function follow(
   { stop, abandon }: { stop: AbortSignal; abandon: AbortSignal },
 ): Promise<Outcome> {
   const { launch, trainer, recipe, run } = following;
+  let exit: Exit | undefined;
+  void trainer.exited.then((how) => (exit = how));
   const spool = await Spool.open(launchFiles(launch.folder).spool, launch.spool_offset);
   const meter = startPowerMeter(run.device, deps.env);
   const outcome: Outcome = {
@@ -56,15 +58,12 @@ export async function follow(
     error: undefined,
     progressed: false,
   };
-  let exit: Exit | undefined;
-  void (async () => {
-    exit = await trainer.exited;
-  })();
+  let alive = launch.started_at;
   let touched = 0;
   let counted = Date.now();
   let told = false;
-  const count = () => {
-    const seconds = (Date.now() - launch.started_at) / 1000;
+  const count = (until: number) => {
+    const seconds = (until - launch.started_at) / 1000;
     const watts = meter?.watts() ?? null;
     saveUsage(deps.db, following.lease, launch, {
       deviceSeconds: seconds,
@@ -84,6 +83,7 @@ export async function follow(
       else if (gone !== undefined) break;
       const now = Date.now();
       if (gone === undefined) {
+        alive = now;
         deliverRequests(deps, following);
         if (stop.aborted && !told) told = sendCommand(launch.folder, { command: 'stop' });
         if (now - touched >= TOUCH_MS) {
@@ -92,12 +92,13 @@ export async function follow(
         }
         if (now - counted >= USAGE_MS) {
           counted = now;
-          count();
+          count(now);
         }
       }
       if (lines.length === 0) await Promise.race([sleep(POLL_MS), trainer.exited]);
     }
-    count();
+    // One that ended while nobody followed it cost nothing after its last word.
+    count(Math.max(alive, await spool.writtenAt()));
     return { ...outcome, exit: exit ?? outcome.exit };
   } finally {
     meter?.stop();

@@ -56,6 +56,11 @@ export class Spool {
     return lines;
   }
 
+  /** When the trainer said its newest word, in ms since 1970. */
+  async writtenAt(): Promise<number> {
+    return (await this.file.stat()).mtimeMs;
+  }
+
   async close(): Promise<void> {
     await this.file.close();
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
@@ -7,15 +7,16 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { pino } from 'pino';
 import { createActivities } from '../../../activities/index.ts';
 import type { Deps } from '../../../activities/deps.ts';
-import { sleep } from '../../../activities/training/trainer-process.ts';
+import { launchFiles, sleep } from '../../../activities/training/trainer-process.ts';
 import { keptCheckpoints } from '../../../db/checkpoints.ts';
 import { openRecord, type Db } from '../../../db/connection.ts';
 import { eventsAfter } from '../../../db/events.ts';
 import { homePaths } from '../../../db/home.ts';
-import { openLaunches } from '../../../db/launches.ts';
+import { openLaunches, type LaunchRow } from '../../../db/launches.ts';
 import { takeLease } from '../../../db/leases.ts';
 import { readPoints } from '../../../db/metrics.ts';
 import { migrate } from '../../../db/migrate.ts';
+import { usageOfEpochs } from '../../../db/pages.ts';
 import { isAlive } from '../../../db/processes.ts';
 import { acknowledgeRequest, createRequest, getRequest } from '../../../db/requests.ts';
 import { createRun, getRun, updateRun } from '../../../db/runs.ts';
@@ -178,6 +179,23 @@ describe('whoever follows may go away', () => {
     expect(await train(run)).toEqual({ finished: true });
     expect(stepsOf(run)).toEqual(twenty);
     expect(kindsOf(run)).not.toContain('resumed');
+  });
+
+  test('a trainer that ended while nobody followed it cost nothing after its end', async () => {
+    const run = newRun({ ms: 5 });
+    const first = new MockActivityEnvironment();
+    const attempt = train(run, 1, first).catch((error: unknown) => error);
+    await until(() => stepsOf(run).length >= 3);
+    first.cancel('NOT_FOUND', { notFound: true } as never);
+    await attempt;
+    const [{ id, pid, process_start: start, folder }] = openLaunches(db, run) as [LaunchRow];
+    await until(() => !isAlive(pid!, start!));
+    const hourAgo = Date.now() - 3_600_000;
+    db.raw.prepare('UPDATE launch SET started_at = ? WHERE id = ?').run(hourAgo, id);
+    const end = (hourAgo + 5_000) / 1000;
+    await utimes(launchFiles(folder).spool, end, end);
+    await train(run);
+    expect(usageOfEpochs(db, run)).toMatchObject([{ epoch: 1, seconds: expect.closeTo(5, 2) }]);
   });
 
   test('an attempt with an older lease writes nothing more', async () => {
