@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db } from '../db/connection.ts';
 import { processStart, readProcesses, writeProcess } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
+import { isAnswering } from './health.ts';
 import type { Healthy } from './keeper.ts';
 import { logEnd, tail, withLog } from './logs.ts';
 import { endGroup, exitOf } from './start.ts';
@@ -28,9 +29,16 @@ export async function startChild(db: Db, options: ChildOptions): Promise<Healthy
   const { role, program, env, logFile, restarts, signal, within = 60_000 } = options;
   const logFrom = logEnd(logFile);
   const child = withLog(logFile, (fd) =>
-    spawn(process.execPath, [program], { detached: true, stdio: ['pipe', fd, fd], env }),
+    spawn(process.execPath, [program], { detached: true, stdio: ['pipe', fd, fd, 'ipc'], env }),
   );
   const exited = exitOf(child);
+  let beats = false;
+  child.on('message', () => (beats = true));
+  const hasBeaten = async (): Promise<boolean> => {
+    const before = beats;
+    beats = false;
+    return before;
+  };
   child.stdin?.on('error', () => {}); // it ended first: `exited` tells
   const { pid } = child;
   const stop = ({ within }: { within: number }) =>
@@ -51,8 +59,12 @@ export async function startChild(db: Db, options: ChildOptions): Promise<Healthy
   const deadline = Date.now() + within;
   while (!ended.signal.aborted && Date.now() < deadline && !signal.aborted) {
     const row = readProcesses(db).find((row) => row.role === role);
-    if (pid !== undefined && row?.pid === pid && row.state === 'healthy')
-      return { pid, exited, stop };
+    if (pid !== undefined && row?.pid === pid && row.state === 'healthy') {
+      const { address } = row;
+      const answers =
+        address === null ? hasBeaten : (within: number) => isAnswering(address, within);
+      return { pid, exited, answers, stop };
+    }
     await sleep(25);
   }
   const how = ended.signal.aborted ? await exited : undefined;

@@ -7,25 +7,40 @@ const KEEP_SECONDS = 10 * 365 * 24 * 3600;
 async function withConnection<Result>(
   address: string,
   use: (connection: Connection) => Promise<Result>,
+  within = 5_000,
 ): Promise<Result> {
   const connection = Connection.lazy({ address, connectTimeout: '2s' });
   try {
-    return await connection.withDeadline(Date.now() + 5000, () => use(connection));
+    return await connection.withDeadline(Date.now() + within, () => use(connection));
   } finally {
     await connection.close();
   }
 }
 
-/** Whether a server says that it serves. */
-export async function isServing(address: string): Promise<boolean> {
+/** Whether an engine says, in so many ms, that it serves. */
+export async function isServing(address: string, within?: number): Promise<boolean> {
+  const ask = async ({ healthService }: Connection): Promise<boolean> => {
+    const service = 'temporal.api.workflowservice.v1.WorkflowService';
+    const { status } = await healthService.check({ service });
+    return status === 1; // SERVING
+  };
   try {
-    return await withConnection(address, async ({ healthService }) => {
-      const service = 'temporal.api.workflowservice.v1.WorkflowService';
-      const { status } = await healthService.check({ service });
-      return status === 1; // SERVING
-    });
+    return await withConnection(address, ask, within);
   } catch {
     return false; // whatever it was: not serving
+  }
+}
+
+/** Whether a dashboard says anything, in so many ms; also that it can't read the record, which no restart mends. */
+export async function isAnswering(address: string, within: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://${address}/healthz`, {
+      signal: AbortSignal.timeout(within),
+    });
+    await response.arrayBuffer(); // frees the connection
+    return true;
+  } catch {
+    return false; // whatever it was: no answer
   }
 }
 

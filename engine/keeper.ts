@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TillerError } from '../recipes/errors.ts';
 import type { Exit } from './start.ts';
+import { goesSilent, inWords, type Patience, PATIENCE } from './watchdog.ts';
 
 /** A process that is healthy. */
 export interface Healthy {
   pid: number;
   exited: Promise<Exit>;
+  /** Whether it shows within so many ms that it lives. */
+  answers(withinMs: number): Promise<boolean>;
   /** Asks it to end, and ends it when it hasn't after this many ms. */
   stop(options: { within: number }): Promise<unknown>;
 }
@@ -26,6 +29,8 @@ export interface KeeperOptions {
   onDown: (why: string, delay: number) => void;
   /** Errors that no second try mends, before it was ever healthy. */
   isFinal?: (error: unknown) => boolean;
+  /** With a process that doesn't answer. */
+  patience?: Patience | undefined;
 }
 
 /** Failed starts before the first success, after which a person is told rather than it is retried. */
@@ -39,7 +44,8 @@ export const delayOf = (failures: number): number =>
   failures <= 1 ? 0 : Math.min(125 * 2 ** (failures - 1), LONGEST_DELAY_MS);
 
 /** Keeps one process alive. */
-export function keep({ launch, onDown, isFinal = () => false }: KeeperOptions): Keeper {
+export function keep(options: KeeperOptions): Keeper {
+  const { launch, onDown, isFinal = () => false, patience = PATIENCE } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const first = Promise.withResolvers<void>();
@@ -57,9 +63,8 @@ export function keep({ launch, onDown, isFinal = () => false }: KeeperOptions): 
         const since = Date.now();
         everHealthy = true;
         first.resolve();
-        const exit = await current.exited;
+        why = await endOf(current, patience);
         if (Date.now() - since >= STEADY_MS) failures = 0;
-        why = `it ended with ${exit.signal ?? exit.code}`;
       } catch (error) {
         if (signal.aborted) return;
         if (!everHealthy && (isFinal(error) || failures + 1 >= FIRST_TRIES)) {
@@ -89,4 +94,16 @@ export function keep({ launch, onDown, isFinal = () => false }: KeeperOptions): 
       await running;
     },
   };
+}
+
+/** Why it ended. One that is silent is killed first: it must not wake up beside its successor. */
+async function endOf({ exited, answers, stop }: Healthy, patience: Patience): Promise<string> {
+  const ended = new AbortController();
+  const exit = exited.finally(() => ended.abort());
+  if (await goesSilent(answers, patience, ended.signal)) {
+    await stop({ within: 0 });
+    return `it did not answer for ${inWords(patience)} and was killed`;
+  }
+  const { code, signal } = await exit;
+  return `it ended with ${signal ?? code}`;
 }

@@ -41,6 +41,8 @@ export interface RunningEngine {
   address: string;
   uiAddress?: string;
   exited: Promise<Exit>;
+  /** Whether it says, in so many ms, that it serves. */
+  answers(withinMs: number): Promise<boolean>;
   /** SIGTERM, and SIGKILL to the whole group when that doesn't help in time. */
   stop(options?: { within?: number }): Promise<Exit>;
 }
@@ -67,7 +69,9 @@ export async function startEngine(options: EngineOptions): Promise<RunningEngine
     }),
   );
   const exited = exitOf(child);
-  const engine = { ...identify(child), address: `127.0.0.1:${port}`, exited };
+  const address = `127.0.0.1:${port}`;
+  const answers = (within: number) => isServing(address, within);
+  const engine = { ...identify(child), address, exited, answers };
   options.onSpawn?.(engine.pid, engine.start);
   const stop = ({ within = 10_000 } = {}) => endGroup(engine, within);
   try {

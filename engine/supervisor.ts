@@ -6,11 +6,10 @@ import { appendEvent } from '../db/events.ts';
 import { cacheHome, homePaths } from '../db/home.ts';
 import { createLog } from '../db/log.ts';
 import { migrate } from '../db/migrate.ts';
-import { claimSupervisor, readProcesses, removeProcess, writeProcess } from '../db/processes.ts';
+import { claimSupervisor, removeProcess, writeProcess } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { startChild } from './child.ts';
 import { type BinaryEngine, findEngine } from './find.ts';
-import { isServing } from './health.ts';
 import { keep, type Keeper } from './keeper.ts';
 import { putRight } from './leftovers.ts';
 import { rotate } from './logs.ts';
@@ -28,9 +27,7 @@ const DASHBOARD_PORT = 7420;
 const UI_PORT = 8233;
 /** Long: a trainer on a slow disk writes many gigabytes. */
 const SAVE_WITHIN_MS = 15 * 60 * 1000;
-const WATCH_MS = 10_000;
-/** Watches in a row without an answer, after which a living engine is taken for hung. */
-const HUNG_AFTER = 6;
+const ROTATE_MS = 10_000;
 
 /** Errors that no second try mends. */
 const finalCodes = new Set(['PORT_IN_USE', 'ENGINE_DATABASE_CORRUPT', 'ENGINE_VERSION']);
@@ -49,7 +46,7 @@ export async function superviseUp(options: UpOptions): Promise<Up> {
   migrate(paths.record);
   const db = openRecord(paths.record);
   try {
-    claim(db);
+    claimSupervisor(db);
   } catch (error) {
     db.close();
     throw error;
@@ -75,7 +72,7 @@ class Supervisor {
   readonly #done = Promise.withResolvers<void>();
   #bringingUp: Promise<unknown> = Promise.resolve();
   #stopped: Promise<void> | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #rotating: NodeJS.Timeout | undefined;
 
   constructor(db: Db, options: UpOptions) {
     this.#db = db;
@@ -109,7 +106,7 @@ class Supervisor {
       throw error;
     });
     ready.catch(() => {}); // whoever awaits it is told
-    this.#watch = setInterval(() => this.#rotateLogs(), WATCH_MS);
+    this.#rotating = setInterval(() => this.#rotateLogs(), ROTATE_MS);
     await this.#keepChild('dashboard').ready;
     return {
       dashboard: `127.0.0.1:${dashboard}`,
@@ -173,29 +170,8 @@ class Supervisor {
         },
       });
       writeProcess(this.#db, 'engine', { ...row!, state: 'healthy' });
-      this.#watchEngine(engine);
       return engine;
     });
-  }
-
-  /** A server that lives and doesn't answer for a minute is ended, and so started again. */
-  #watchEngine({
-    pid,
-    address,
-    exited,
-  }: {
-    pid: number;
-    address: string;
-    exited: Promise<unknown>;
-  }) {
-    let silent = 0;
-    const timer = setInterval(async () => {
-      silent = (await isServing(address)) ? 0 : silent + 1;
-      if (silent !== HUNG_AFTER) return;
-      this.#note('process', 'the engine does not answer: ending it');
-      signalGroup(pid, 'SIGKILL');
-    }, WATCH_MS);
-    void exited.then(() => clearInterval(timer));
   }
 
   #keepChild(role: 'worker' | 'dashboard'): Keeper {
@@ -210,6 +186,7 @@ class Supervisor {
     const keeper = keep({
       launch,
       isFinal,
+      patience: this.#options.patience,
       onDown: (why, delay) => {
         const when = delay === 0 ? 'at once' : `in ${delay / 1000} s`;
         this.#note('process', `the ${role} is down: ${why}; starting it again ${when}`);
@@ -232,7 +209,7 @@ class Supervisor {
     const say = (line: string) => this.#say(line);
     await stopInOrder({ db: this.#db, worker, dashboard, engine, say, saveWithin });
     await this.#bringingUp;
-    clearInterval(this.#watch);
+    clearInterval(this.#rotating);
     for (const role of ['worker', 'dashboard', 'engine', 'supervisor'] as const) {
       removeProcess(this.#db, role);
     }
@@ -264,16 +241,6 @@ class Supervisor {
   #note(kind: 'process' | 'leftover', line: string): void {
     this.#say(line);
     appendEvent(this.#db, { kind, message: line });
-  }
-}
-
-function claim(db: Db): void {
-  try {
-    claimSupervisor(db);
-  } catch (error) {
-    const address = readProcesses(db).find(({ role }) => role === 'dashboard')?.address;
-    if (!(error instanceof TillerError) || !address) throw error;
-    throw new TillerError(error.code, error.message, { hint: `Its dashboard: http://${address}` });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { EngineProgress } from './find.ts';
+import type { Patience } from './watchdog.ts';
 
 export type Role = 'engine' | 'worker' | 'dashboard';
 
@@ -17,6 +18,8 @@ export interface UpOptions {
   programs?: { worker: string; dashboard: string };
   /** How long the trainers may take to save at a stop, in ms. */
   saveWithin?: number;
+  /** With a process that doesn't answer. */
+  patience?: Patience;
 }
 
 export interface Up {
@@ -33,18 +36,21 @@ export interface Up {
 }
 
 /**
- * Ctrl-C, SIGTERM and a closed terminal stop an `up` at a checkpoint; a second one ends it at once.
- * Returns how to stop listening.
+ * Ctrl-C, SIGTERM and a closed terminal stop an `up` at a checkpoint; Ctrl-C then ends it at once.
+ * SIGTERM doesn't, nor does a closed terminal: neither says that somebody lost patience, and both may
+ * come twice. Returns how to stop listening.
  */
 export function stopOnSignals(up: Up, say: (line: string) => void): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  let asked = 0;
-  const listener = (): void => {
-    asked += 1;
-    if (asked === 1) {
+  let asked = false;
+  let forced = false;
+  const listener = (signal: NodeJS.Signals): void => {
+    if (!asked) {
+      asked = true;
       say('stopping at a checkpoint (Ctrl-C again ends all at once)');
       void up.stop();
-    } else if (asked === 2) {
+    } else if (signal === 'SIGINT' && !forced) {
+      forced = true;
       say('ending all at once');
       up.force();
     }

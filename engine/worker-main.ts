@@ -9,6 +9,7 @@ import { attemptInterceptor, failDeadAttempts } from './attempts.ts';
 import { workflowBundle } from './bundle.ts';
 import { connectEngine, engineAddress } from './client.ts';
 import { untilServing } from './health.ts';
+import { beat } from './heart.ts';
 import { TASK_QUEUE } from './names.ts';
 import { outsideEngine } from './outside.ts';
 import { reconcileRuns } from './reconcile.ts';
@@ -21,6 +22,7 @@ const start = processStart(process.pid) ?? '';
 
 // Whoever started us is gone: leave at once, and leave the trainers alone. They go on.
 process.stdin.on('end', () => process.exit(0)).resume();
+beat();
 
 Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT'] });
 

@@ -12,6 +12,7 @@ function fakeProcess(): Healthy & { end(exit: Exit): void; stops: number[] } {
     exited: exited.promise,
     end: exited.resolve,
     stops,
+    answers: async () => true,
     async stop({ within }) {
       stops.push(within);
       exited.resolve({ code: 0, signal: null });
@@ -104,6 +105,25 @@ describe('a keeper', () => {
     await until(() => downs.length >= 3);
     expect(downs.slice(0, 3)).toEqual(['it ended with 1', 'Error: gone bad', 'Error: gone bad']);
     await keeper.stop({ within: 0 });
+  });
+
+  test('kills what does not answer, and only then starts another', async () => {
+    const silent = { ...fakeProcess(), answers: async () => false };
+    const begun: number[] = [];
+    const downs: string[] = [];
+    const keeper = keep({
+      launch: async (restarts) => {
+        begun.push(silent.stops.length);
+        return restarts === 0 ? silent : fakeProcess();
+      },
+      onDown: (why) => downs.push(why),
+      patience: { everyMs: 10, times: 3 },
+    });
+    await until(() => begun.length === 2);
+    await keeper.stop({ within: 0 });
+    expect(downs).toEqual(['it did not answer for 0.03 s and was killed']);
+    expect(silent.stops).toEqual([0]);
+    expect(begun).toEqual([0, 1]);
   });
 
   test('that is stopped during a start stops what comes of it', async () => {

@@ -147,6 +147,25 @@ describe('tiller up', () => {
     expect(await first.exited).toBe(0);
   });
 
+  test.each(['engine', 'worker', 'dashboard'])(
+    'kills a %s that lives and does not answer, and starts another',
+    async (role) => {
+      const home = newHome();
+      const first = up(home, { TEMPORAL_ADDRESS: '', TEST_IMPATIENT: '1' });
+      await first.told('ready');
+      const before = rows(home);
+      const silent = row(home, role)!;
+      process.kill(silent.pid, 'SIGSTOP');
+      await successor(home, role, silent.pid);
+      expect(alive(silent)).toBe(false); // so that it can't wake up beside its successor
+      const others = ({ role: other }: ProcessRow) => other !== role;
+      expect(rows(home).filter(others)).toEqual(before.filter(others));
+      const line = `the ${role} is down: it did not answer for 3 s and was killed`;
+      expect(first.said).toContain(line);
+      expect(events(home)).toContain(line);
+    },
+  );
+
   test('is refused while another runs on the home, with the address of its dashboard', async () => {
     const home = newHome();
     const address = await up(home).told('dashboard');
