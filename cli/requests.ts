@@ -1,12 +1,12 @@
 /** pause, resume and stop: asked of the engine, answered at once. */
 import { type Command, Option } from 'commander';
 import { getRun } from '../db/runs.ts';
+import type { After } from '../activities/run/requests.ts';
 import { connectEngine, sendRequest } from '../engine/client.ts';
 import { findRun } from '../db/runs.ts';
 import { type CommonOptions, commonOptions, withRecord } from './context.ts';
 import { print } from './output.ts';
 
-type After = 'step' | 'epoch';
 type Verb = 'pause' | 'resume' | 'stop';
 
 export const afterOption = (): Option =>
@@ -19,7 +19,11 @@ export const requestCommand = (program: Command, verb: Verb, description: string
     .argument('<run>', 'a run by name or id')
     .description(description);
 
-export const ask = (name: string, verb: Verb, options: CommonOptions & { after?: After }) =>
+export interface AskOptions extends CommonOptions {
+  after?: After;
+}
+
+export const ask = (name: string, verb: Verb, options: AskOptions) =>
   withRecord(options, async ({ db, env }) => {
     const { id } = findRun(db, name);
     const client = await connectEngine(db, env);

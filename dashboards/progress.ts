@@ -2,7 +2,7 @@
 import { readPoints } from '../db/metrics.ts';
 import type { Db } from '../db/connection.ts';
 import { epochsForPage, type ListedRun } from '../db/pages.ts';
-import { runningLaunches } from '../db/page-details.ts';
+import { newestCheckpoint, runningLaunches } from '../db/page-details.ts';
 import type { Recipe } from '../recipes/schema.ts';
 import {
   formatAge,
@@ -11,6 +11,7 @@ import {
   formatEnergy,
   formatMoney,
   formatPace,
+  plural,
 } from './pages/format.ts';
 
 /** States in which a run is on its way; the others are its ends. */
@@ -58,6 +59,15 @@ const paceOf = (db: Db, run: ListedRun): number | null => {
     count += 1;
   }
   return count === 0 ? null : sum / count;
+};
+
+/** What ending the trainer now, without a save, costs. */
+export const lostByForce = (db: Db, run: ListedRun): string => {
+  const steps = run.step - (newestCheckpoint(db, run.id)?.step ?? 0);
+  if (steps <= 0) return 'loses no step';
+  const pace = paceOf(db, run);
+  const again = pace === null ? '' : ` (about ${formatDuration((steps * pace) / 1000)})`;
+  return `loses the ${plural(steps, 'step')} since the last checkpoint; resuming trains them again${again}`;
 };
 
 /** Mean seconds that the run's evaluations took, for those that are still to come. */

@@ -71,7 +71,7 @@ function move(db: Db, id: string, changes: Partial<RequestRow>, what: string): v
 
 function tell(db: Db, { run, verb, id, arguments: given }: RequestRow, what: string): void {
   const { after } = JSON.parse(given) as { after?: string };
-  const when = after === undefined ? '' : ` after the ${after}`;
+  const when = after === undefined ? '' : after === 'now' ? ' now' : ` after the ${after}`;
   appendEvent(db, {
     run,
     kind: 'request',
@@ -103,11 +103,11 @@ export const pendingDeliveries = (db: Db, run: string): RequestRow[] =>
     .orderBy(...inOrder)
     .all();
 
-/** Whether the trainer is to stop in the midst of an epoch. */
-export const stopAsked = (db: Db, run: string): boolean =>
-  openRequests(db, run).some(
-    ({ verb, acknowledged_at: taken, arguments: given }) =>
-      (verb === 'pause' || verb === 'stop') &&
-      taken !== null &&
-      (JSON.parse(given) as { after?: string }).after !== 'epoch',
-  );
+/** Whether the trainer is to stop in the midst of an epoch: at its next checkpoint, or without one. */
+export function stopAsked(db: Db, run: string): 'saved' | 'now' | undefined {
+  const asked = openRequests(db, run)
+    .filter(({ verb, acknowledged_at: taken }) => /^(pause|stop)$/.test(verb) && taken !== null)
+    .map(({ arguments: given }) => (JSON.parse(given) as { after?: string }).after);
+  if (asked.includes('now')) return 'now';
+  return asked.some((after) => after !== 'epoch') ? 'saved' : undefined;
+}

@@ -1,4 +1,5 @@
 /** What the workflow notes in the record about what people asked for. */
+import { immediate } from '../../db/connection.ts';
 import { releaseDevice } from '../../db/devices.ts';
 import {
   acknowledgeRequest,
@@ -11,13 +12,16 @@ import { epochCheckpoint } from '../../db/checkpoints.ts';
 import type { Deps } from '../deps.ts';
 
 export type Verb = 'pause' | 'resume' | 'stop' | 'save' | 'sample';
-export type After = 'step' | 'epoch';
+export type After = 'now' | 'step' | 'epoch';
 
 export interface RunRequest {
   /** id of the row in `request` */
   id: string;
   verb: Verb;
-  /** pause and stop: at once (after the step under way), or after the epoch and its evaluation */
+  /**
+   * pause and stop: after the step under way, or after the epoch and its evaluation. stop: `now` ends
+   * the trainer without a save; what it trained since its last checkpoint is trained again by `resume`
+   */
   after: After;
 }
 
@@ -28,33 +32,29 @@ export interface Ending {
 }
 
 /** The workflow took the request: from now on a follower may take it to the trainer. */
-export const createAcknowledge =
-  ({ db }: Deps) =>
-  async (runId: string, { id, verb, after }: RunRequest): Promise<void> => {
+export const createAcknowledge = ({ db }: Deps) =>
+  atOnce(db, (runId: string, { id, verb, after }: RunRequest) => {
     acknowledgeRequest(db, id);
-    const reason = `after this ${after}`;
+    const reason = after === 'now' ? 'at once' : `after this ${after}`;
     if (verb === 'pause') setRunState(db, runId, 'pausing', { reason });
     if (verb === 'stop') setRunState(db, runId, 'stopping', { reason });
-  };
+  });
 
-export const createMarkPaused =
-  ({ db }: Deps) =>
-  async (runId: string): Promise<void> => {
+export const createMarkPaused = ({ db }: Deps) =>
+  atOnce(db, (runId: string) => {
     setRunState(db, runId, 'paused');
     releaseDevice(db, runId);
     finishAll(db, runId, ['pause']);
-  };
+  });
 
-export const createMarkResumed =
-  ({ db }: Deps) =>
-  async (runId: string): Promise<void> => {
+export const createMarkResumed = ({ db }: Deps) =>
+  atOnce(db, (runId: string) => {
     setRunState(db, runId, 'waiting');
     finishAll(db, runId, ['resume']);
-  };
+  });
 
-export const createFinishRun =
-  ({ db }: Deps) =>
-  async (runId: string, { state, reason, code }: Ending): Promise<void> => {
+export const createFinishRun = ({ db }: Deps) =>
+  atOnce(db, (runId: string, { state, reason, code }: Ending) => {
     const { epochs } = getRun(db, runId);
     setRunState(db, runId, state, {
       ...(reason === undefined ? {} : { reason }),
@@ -67,7 +67,13 @@ export const createFinishRun =
     releaseDevice(db, runId);
     finishAll(db, runId, ['stop']);
     for (const { id } of openRequests(db, runId)) refuseRequest(db, id, `the run is ${state}`);
-  };
+  });
+
+/** All of it or nothing: who sees a run's new state sees all that comes with it. */
+const atOnce =
+  <Args extends unknown[]>(db: Deps['db'], note: (...args: Args) => void) =>
+  async (...args: Args): Promise<void> =>
+    immediate(db, () => note(...args));
 
 function finishAll(db: Deps['db'], run: string, verbs: readonly string[]): void {
   for (const { id, verb } of openRequests(db, run)) if (verbs.includes(verb)) finishRequest(db, id);

@@ -10,17 +10,26 @@ import { hasSamples } from '../../db/samples.ts';
 import type { TrainerCommand, TrainerEvent } from '../../native/protocol.ts';
 import type { Deps } from '../deps.ts';
 import type { Following } from './follow.ts';
-import { sendCommand } from './trainer-process.ts';
+import { killTrainer, sendCommand } from './trainer-process.ts';
 
 /** Requests that a trainer must hear of now. A pause or stop after the epoch needs no word to it. */
-export function deliverRequests({ db, log }: Deps, { run, launch }: Following): void {
+export function deliverRequests({ db, log }: Deps, { run, launch, trainer }: Following): void {
   for (const request of pendingDeliveries(db, run.id)) {
+    if (isForced(request)) {
+      killTrainer(trainer.pid, trainer.start);
+      deliverRequest(db, request.id);
+      continue;
+    }
     const command = commandFor(request);
     if (command === undefined) continue;
     if (sendCommand(launch.folder, command)) deliverRequest(db, request.id);
     else log.info({ run: run.id, request: request.id }, 'the trainer is gone: the request waits');
   }
 }
+
+/** There is no word for it: a trainer that has not stopped when it was told to may hear none. */
+const isForced = ({ verb, arguments: text }: RequestRow): boolean =>
+  verb === 'stop' && (JSON.parse(text) as { after?: string }).after === 'now';
 
 function commandFor({ id, verb, arguments: text }: RequestRow): TrainerCommand | undefined {
   const { after } = JSON.parse(text) as { after?: string };

@@ -31,9 +31,15 @@ const BY_EXIT: Record<number, ErrorCode> = {
 /** Signals that a program raises by its own fault. */
 const FAULTS = new Set(['SIGSEGV', 'SIGABRT', 'SIGILL', 'SIGFPE', 'SIGBUS', 'SIGSYS', 'SIGTRAP']);
 
-export function judge({ exit, done, error }: Outcome, asked: boolean, stderrFile: string): Verdict {
+/** @param asked what the trainer was asked for: to stop at a checkpoint, or to be ended as it is */
+export function judge(
+  { exit, done, error }: Outcome,
+  asked: 'saved' | 'now' | undefined,
+  stderrFile: string,
+): Verdict {
   if (done?.reason === 'finished') return { kind: 'finished' };
-  if (done?.reason === 'stopped' && asked) return { kind: 'stopped' };
+  if (done?.reason === 'stopped' && asked !== undefined) return { kind: 'stopped' };
+  if (asked === 'now' && done === undefined && error === undefined) return { kind: 'stopped' };
   if (done !== undefined) {
     const why =
       done.reason === 'orphaned'

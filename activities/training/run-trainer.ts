@@ -71,7 +71,7 @@ export async function runTrainer(
         (await adopt(deps, run, task, lease, signals.abandon)) ??
         (await start(deps, run, recipe, task, lease));
       const outcome = await follow(deps, { run, recipe, lease, launch, trainer }, signals);
-      const asked = stopAsked(db, runId) || signals.stop.aborted;
+      const asked = stopAsked(db, runId) ?? (signals.stop.aborted ? 'saved' : undefined);
       launchEnded(db, lease, launch.id, outcome);
       const verdict = judge(outcome, asked, launchFiles(launch.folder).stderr);
       deaths = outcome.progressed ? 0 : deaths + 1;

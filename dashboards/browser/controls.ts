@@ -24,7 +24,20 @@ const ask = async (run: string, body: unknown): Promise<void> => {
   throw new Error(error.message);
 };
 
+let read = 0;
+
+/** A forced stop is offered when a time has passed, of which no event tells. */
+const readWhenDue = (): void => {
+  const due = Number(find('[data-region="controls"]')?.dataset['due'] ?? 0);
+  if (due === 0 || due === read || Date.now() <= due) return;
+  read = due;
+  refresh().catch(() => {
+    read = 0;
+  });
+};
+
 export const startControls = (): void => {
+  setInterval(readWhenDue, 1_000);
   document.addEventListener('click', (event) => {
     const target = event.target instanceof Element ? event.target : undefined;
     const button = target?.closest<HTMLButtonElement>('button[data-verb]');

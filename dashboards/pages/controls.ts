@@ -56,15 +56,38 @@ const time = (words: string, at: number | null): Html | string =>
         >${words} <time datetime="${new Date(at).toISOString()}">${formatClock(at)}</time></span
       >`;
 
+const isWaiting = ({ refused, doneAt }: ShownRequest): boolean =>
+  refused === null && doneAt === null;
+
+const afterOf = ({ arguments: text }: ShownRequest): string | undefined =>
+  (JSON.parse(text) as { after?: string }).after;
+
+/**
+ * When a request has been open for too long: nobody took it, or a pause or stop is not done. One after
+ * the epoch has time until then.
+ */
+const forceableAt = (request: ShownRequest): number | undefined => {
+  const { verb, acknowledgedAt, requestedAt } = request;
+  const after = afterOf(request);
+  if (!isWaiting(request) || after === 'now') return undefined;
+  const inTime = after === 'epoch' || (verb !== 'pause' && verb !== 'stop');
+  return inTime && acknowledgedAt !== null ? undefined : requestedAt + SILENT_MS;
+};
+
+/** Offered only when the kind way has failed, and with its price. */
+const forcedStop = (requests: readonly ShownRequest[], lost: string, now: number): Html | string =>
+  requests.some((request) => (forceableAt(request) ?? Infinity) <= now)
+    ? html`<p class="forced">${button('stop', 'Stop now', 'now')} <span>${lost}</span></p>`
+    : '';
+
 const requestLine = (request: ShownRequest, now: number): Html => {
-  const { after } = JSON.parse(request.arguments) as { after?: string };
-  const waiting = request.refused === null && request.doneAt === null;
+  const after = afterOf(request);
+  const when = after === undefined ? '' : after === 'now' ? ' now' : ` after the ${after}`;
+  const waiting = isWaiting(request);
   const silent =
     waiting && request.acknowledgedAt === null && now - request.requestedAt > SILENT_MS;
   return html`<li data-request="${request.id}">
-    <strong
-      >${verbWords[request.verb] ?? request.verb}${after === undefined ? '' : ` after the ${after}`}</strong
-    >
+    <strong>${verbWords[request.verb] ?? request.verb}${when}</strong>
     ${time('requested', request.requestedAt)} ${time('acknowledged', request.acknowledgedAt)}
     ${time('delivered', request.deliveredAt)} ${time('done', request.doneAt)}
     ${
@@ -84,9 +107,20 @@ const requestLine = (request: ShownRequest, now: number): Html => {
   </li>`;
 };
 
-export const controls = (run: ListedRun, requests: readonly ShownRequest[], now: number): Html => {
+/** @param lost what a forced stop costs */
+export const controls = (
+  run: ListedRun,
+  requests: readonly ShownRequest[],
+  lost: string,
+  now: number,
+): Html => {
   const possible = verbsOf(run.state);
-  return html`<div class="controls" data-region="controls">
+  const due = requests.map((request) => forceableAt(request) ?? 0).filter((at) => at > now);
+  return html`<div
+    class="controls"
+    data-region="controls"
+    data-due="${due.length === 0 ? '' : Math.min(...due)}"
+  >
     <div class="buttons" role="group" aria-label="Controls of ${run.name}">
       ${possible.has('resume') ? button('resume', 'Resume') : ''}
       ${possible.has('pause') ? button('pause', 'Pause', 'step') : ''}
@@ -112,5 +146,6 @@ export const controls = (run: ListedRun, requests: readonly ShownRequest[], now:
             ${requests.slice(0, 3).map((request) => requestLine(request, now))}
           </ol>`
     }
+    ${possible.has('stop') || run.state === 'stopping' ? forcedStop(requests, lost, now) : ''}
   </div>`;
 };

@@ -25,6 +25,8 @@ export interface RunPage {
   readonly samples: readonly ShownSample[];
   readonly usage: readonly EpochUsage[];
   readonly requests: readonly ShownRequest[];
+  /** what a forced stop costs */
+  readonly lost: string;
   readonly events: readonly ShownEvent[];
   readonly curves: readonly string[];
   readonly checkpoint: KeptCheckpoint | undefined;
@@ -130,7 +132,7 @@ export const runPage = (page: RunPage): Html => {
         }
         <span class="quiet" data-field="old">${texts['old'] ?? ''}</span>
       </p>
-      ${controls(run, page.requests, page.now)}
+      ${controls(run, page.requests, page.lost, page.now)}
     </div>
     <div data-region="failure">${failure(page)}</div>
     <dl class="facts">

@@ -10,7 +10,7 @@ import type { Bell } from '../bell.ts';
 export interface Ask {
   readonly run: string;
   readonly verb: Verb;
-  readonly after: 'step' | 'epoch';
+  readonly after: 'now' | 'step' | 'epoch';
 }
 
 /** Asks something of a run through the engine; resolves when it was taken. Throws a TillerError. */

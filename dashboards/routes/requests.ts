@@ -6,10 +6,12 @@ import { TillerError } from '../../recipes/errors.ts';
 import { verbs } from '../pages/controls.ts';
 import type { RouteDeps } from './deps.ts';
 
-const bodySchema = z.strictObject({
-  verb: z.enum(verbs),
-  after: z.enum(['step', 'epoch']).default('step'),
-});
+const bodySchema = z
+  .strictObject({
+    verb: z.enum(verbs),
+    after: z.enum(['now', 'step', 'epoch']).default('step'),
+  })
+  .refine(({ verb, after }) => after !== 'now' || verb === 'stop');
 
 export const requestRoutes = ({ db, sendRequest }: RouteDeps): Hono => {
   const app = new Hono();

@@ -17,7 +17,7 @@ import { parseView } from '../pages/curves.ts';
 import { layout } from '../pages/layout.ts';
 import { problemPage } from '../pages/problem.ts';
 import { runPage } from '../pages/run.ts';
-import { progressTexts, recipeOf } from '../progress.ts';
+import { lostByForce, progressTexts, recipeOf } from '../progress.ts';
 import { axisOf } from '../axis.ts';
 import type { RouteDeps } from './deps.ts';
 
@@ -53,6 +53,7 @@ export const runRoutes = (deps: RouteDeps): Hono => {
           samples: samplesOfRun(db, run.id),
           usage: usageOfEpochs(db, run.id),
           requests: requestsForPage(db, run.id),
+          lost: lostByForce(db, run),
           events: newestEvents(db, run.id, READ_EVENTS),
           curves: curvesOfRun(db, run.id),
           checkpoint: newestCheckpoint(db, run.id),

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { saveCheckpoint } from '../../db/checkpoints.ts';
+import { eq } from '../../db/drizzle.ts';
 import { appendEvent } from '../../db/events.ts';
-import { updateRun } from '../../db/runs.ts';
+import { createRequest, finishRequest, getRequest, openRequests } from '../../db/requests.ts';
+import { getRun, updateRun } from '../../db/runs.ts';
+import { request } from '../../db/schema.ts';
 import { addPoints } from '../fixtures/seed-record.ts';
 import { HOST, ORIGIN, emptyPages, seededPages, type Pages } from './pages.ts';
 
@@ -71,6 +75,45 @@ describe('a run', () => {
     expect(await verbsOn(pages.seeded.paused)).toEqual(['resume', 'stop']);
     expect(await verbsOn(pages.seeded.done)).toEqual([]);
     expect(await verbsOn(pages.seeded.failed)).toEqual(['resume']);
+  });
+
+  test('offers to end a trainer that heeds nothing after a minute, and says what that costs', async () => {
+    const own = await seededPages();
+    const run = own.seeded.training;
+    const asked = (verb: string, after: string, seconds: number, changes = {}): string => {
+      const { id } = createRequest(own.db, { run, verb, arguments: { after } });
+      const row = { requested_at: Date.now() - seconds * 1000, ...changes };
+      own.db.orm.update(request).set(row).where(eq(request.id, id)).run();
+      return id;
+    };
+    const offer = async (): Promise<string | undefined> =>
+      /<p class="forced">.*?<\/p>/s.exec(await text(`/runs/${run}`, own))?.[0].replace(/\s+/g, ' ');
+    const id = asked('pause', 'step', 55);
+    const page = await text(`/runs/${run}`, own);
+    expect(await offer()).toBeUndefined();
+    expect(page).toContain(`data-due="${getRequest(own.db, id).requested_at + 60_000}"`);
+    asked('stop', 'epoch', 61, { acknowledged_at: Date.now() });
+    asked('save', 'step', 61, { acknowledged_at: Date.now() });
+    expect(await offer()).toBeUndefined();
+    const unheard = asked('save', 'step', 61);
+    expect(await offer()).toContain('Stop now');
+    finishRequest(own.db, unheard);
+    expect(await offer()).toBeUndefined();
+    asked('stop', 'step', 61, { acknowledged_at: Date.now() });
+    expect(await offer()).toMatch(
+      /data-verb="stop" data-after="now" > Stop now .*loses the [\d,]+ steps/,
+    );
+    asked('stop', 'now', 1);
+    for (const open of openRequests(own.db, run)) finishRequest(own.db, open.id);
+    expect(await offer()).toBeUndefined();
+    const { step } = getRun(own.db, run);
+    const files = { path: '/x', sha256: 'x', bytes: 1 };
+    saveCheckpoint(own.db, { run, epoch: 1, step: step - 37, kind: 'rolling', ...files });
+    asked('stop', 'step', 61);
+    expect(await offer()).toContain('loses the 37 steps since the last checkpoint');
+    saveCheckpoint(own.db, { run, epoch: 1, step, kind: 'requested', ...files });
+    expect(await offer()).toContain('loses no step');
+    await own.close();
   });
 
   test('is found by its name too, and else is not there', async () => {

@@ -100,6 +100,7 @@ describe('a write', () => {
     ['an unknown verb', '{"verb":"delete"}'],
     ['an unknown key', '{"verb":"pause","run":"other"}'],
     ['an unknown time', '{"verb":"pause","after":"never"}'],
+    ['a pause without a checkpoint', '{"verb":"pause","after":"now"}'],
     ['nothing', ''],
   ])('with %s is refused', async (_name, body) => {
     const before = pages.asked.length;

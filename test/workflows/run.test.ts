@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { sleep } from '../../activities/training/trainer-process.ts';
+import { keptCheckpoints } from '../../db/checkpoints.ts';
 import { openRecord, type Db } from '../../db/connection.ts';
 import { listEpochs } from '../../db/epochs.ts';
 import { eventsAfter } from '../../db/events.ts';
@@ -125,6 +126,26 @@ describe('a run', () => {
     await sendRequest(client, db, { run, verb: 'resume' });
     await reaches(run, 'done');
     expect(steps(run)).toEqual(upTo(40));
+  });
+
+  test('is ended without a save where its trainer does not heed a stop, and trains the lost steps again', async () => {
+    const run = await start({ save_every: 5, hang_at: 12 });
+    await until(() => steps(run).length === 12, 'the trainer to hang');
+    const kind = await sendRequest(client, db, { run, verb: 'stop' });
+    await until(() => getRequest(db, kind.id).delivered_at !== null, 'the trainer to be told');
+    expect(state(run)).toBe('stopping');
+    const { id } = await sendRequest(client, db, { run, verb: 'stop', after: 'now' });
+    await reaches(run, 'stopped');
+    expect(steps(run)).toEqual(upTo(12));
+    expect(keptCheckpoints(db, run).map(({ step }) => step)).toEqual([10, 5]);
+    expect(openLaunches(db, run)).toEqual([]);
+    expect(getRequest(db, id)).toMatchObject({ refused: null, done_at: expect.any(Number) });
+    await sendRequest(client, db, { run, verb: 'resume' });
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+    const kinds = eventsAfter(db, 0, run).map(({ kind: what }) => what);
+    expect(kinds).toContain('resumed');
+    expect(kinds).not.toContain('difference');
   });
 
   test('refuses what makes no sense, and says why', async () => {
