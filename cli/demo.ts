@@ -133,11 +133,20 @@ async function startUp(context: Context, { port }: DemoOptions, screen: Screen):
     say: (line) => screen.say(`engine    ${line}`),
     progress: bar.update,
   });
-  screen.say(`dashboard http://${up.dashboard}`);
   const off = stopOnSignals(up, screen.say);
   void up.done.then(() => stop.abort());
+  const unlessStopped = async <Result>(start: Promise<Result>): Promise<Result | undefined> => {
+    try {
+      return await start;
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+      return undefined;
+    }
+  };
+  const dashboard = await unlessStopped(up.dashboard);
+  if (dashboard !== undefined) screen.say(`dashboard http://${dashboard}`);
   return {
-    ready: up.ready.finally(bar.end),
+    ready: unlessStopped(up.ready).finally(bar.end),
     signal: stop.signal,
     stopped: up.done,
     [Symbol.asyncDispose]: async () => {

@@ -46,9 +46,9 @@ export const upCommand = (program: Command): Command =>
         stopping = true;
         screen.say(line);
       });
-      screen.say(`dashboard http://${up.dashboard}`);
       screen.say(`home      ${home}`);
       try {
+        screen.say(`dashboard http://${await up.dashboard}`);
         const { engine, ui } = await up.ready;
         bar.end();
         screen.say(`engine    ${engine}${ui === undefined ? '' : `, its web page http://${ui}`}`);

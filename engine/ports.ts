@@ -46,6 +46,24 @@ async function listenOnce(port: number): Promise<number | undefined> {
   }
 }
 
+/** A given port must be free; where none is given, or 0, the usual one or any. Errors: PORT_IN_USE. */
+export async function givenOrFree(
+  given: number | undefined,
+  usual: number | undefined,
+  whose: string,
+): Promise<number> {
+  if (given === undefined || given === 0) return choosePort(usual);
+  await requirePort(given, whose);
+  return given;
+}
+
+/** The dashboard's port, where the environment names one. Errors: USAGE. */
+export function portOf({ TILLER_PORT: port }: NodeJS.ProcessEnv): number | undefined {
+  if (!port) return undefined;
+  if (/^\d{1,5}$/.test(port) && Number(port) < 65536) return Number(port);
+  throw new TillerError('USAGE', `TILLER_PORT is no port: ${port}`, { hint: 'Give it a number.' });
+}
+
 /** Whether something accepts connections there. */
 export function isListening(port: number): Promise<boolean> {
   return new Promise((done) => {

@@ -13,7 +13,7 @@ import { type BinaryEngine, findEngine } from './find.ts';
 import { keep, type Keeper } from './keeper.ts';
 import { putRight } from './leftovers.ts';
 import { rotate } from './logs.ts';
-import { choosePort, requirePort } from './ports.ts';
+import { givenOrFree, portOf } from './ports.ts';
 import { signalGroup, startEngine } from './start.ts';
 import { stopInOrder } from './stop.ts';
 import type { Role, Up, UpOptions } from './up.ts';
@@ -35,10 +35,9 @@ const isFinal = (error: unknown): boolean =>
   error instanceof TillerError && finalCodes.has(error.code);
 
 /**
- * Starts dashboard, engine and worker and keeps them alive, each a process of its own. Settles when
- * the dashboard answers: finding the engine may take minutes the first time. Only one `up` runs on a
- * home. Errors: ALREADY_UP, PORT_IN_USE, RECORD_NEWER, RECORD_CORRUPT, PROCESS_FAILED; from `ready`
- * also those of findEngine and startEngine.
+ * Starts dashboard, engine and worker and keeps them alive, each a process of its own. Settles before
+ * any of them runs, so that it can be stopped from then on. Only one `up` runs on a home.
+ * Errors: ALREADY_UP, RECORD_NEWER, RECORD_CORRUPT.
  */
 export async function superviseUp(options: UpOptions): Promise<Up> {
   const paths = homePaths(options.home);
@@ -51,13 +50,7 @@ export async function superviseUp(options: UpOptions): Promise<Up> {
     db.close();
     throw error;
   }
-  const supervisor = new Supervisor(db, options);
-  try {
-    return await supervisor.start();
-  } catch (error) {
-    await supervisor.stop();
-    throw error;
-  }
+  return new Supervisor(db, options).start();
 }
 
 class Supervisor {
@@ -70,7 +63,8 @@ class Supervisor {
   readonly #keepers: Partial<Record<Role, Keeper>> = {};
   readonly #stopping = new AbortController();
   readonly #done = Promise.withResolvers<void>();
-  #bringingUp: Promise<unknown> = Promise.resolve();
+  #fault: unknown;
+  #starting: Promise<unknown> = Promise.resolve();
   #stopped: Promise<void> | undefined;
   #rotating: NodeJS.Timeout | undefined;
 
@@ -90,31 +84,42 @@ class Supervisor {
     };
   }
 
-  async start(): Promise<Up> {
-    const { home, ports = {} } = this.#options;
-    for (const what of await putRight(this.#db, home)) this.#note('leftover', what);
-    const dashboard = await choose(
-      ports.dashboard ?? portOf(this.#env),
-      DASHBOARD_PORT,
-      'the dashboard',
-    );
-    this.#env['TILLER_PORT'] = String(dashboard);
-    const bringingUp = this.#bringUp();
-    this.#bringingUp = bringingUp.catch(() => {});
-    const ready = bringingUp.catch(async (error: unknown) => {
-      await this.stop();
-      throw error;
-    });
-    ready.catch(() => {}); // whoever awaits it is told
+  start(): Up {
+    const prepared = this.#prepare();
+    const dashboard = prepared.then(() => this.#serve());
+    const engine = prepared.then(() => this.#bringUp());
+    this.#starting = Promise.allSettled([dashboard, engine]);
     this.#rotating = setInterval(() => this.#rotateLogs(), ROTATE_MS);
-    await this.#keepChild('dashboard').ready;
     return {
-      dashboard: `127.0.0.1:${dashboard}`,
-      ready,
+      dashboard: this.#orStop(dashboard),
+      ready: this.#orStop(engine),
       done: this.#done.promise,
       stop: () => this.stop(),
       force: () => this.#force(),
     };
+  }
+
+  #orStop<Result>(start: Promise<Result>): Promise<Result> {
+    const started = start.catch(async (error: unknown) => {
+      this.#fault ??= error; // the other then only fails because all is stopped
+      await this.stop();
+      throw this.#fault;
+    });
+    started.catch(() => {}); // whoever awaits it is told
+    return started;
+  }
+
+  async #prepare(): Promise<void> {
+    const { home, ports = {} } = this.#options;
+    for (const what of await putRight(this.#db, home)) this.#note('leftover', what);
+    const given = ports.dashboard ?? portOf(this.#env);
+    const port = await givenOrFree(given, DASHBOARD_PORT, 'the dashboard');
+    this.#env['TILLER_PORT'] = String(port);
+  }
+
+  async #serve(): Promise<string> {
+    await this.#keepChild('dashboard').ready;
+    return `127.0.0.1:${this.#env['TILLER_PORT']}`;
   }
 
   async #bringUp(): Promise<{ engine: string; ui?: string }> {
@@ -127,7 +132,6 @@ class Supervisor {
       log: (line) => this.#say(line),
       ...(progress && { progress }),
     });
-    signal.throwIfAborted();
     if (found.kind === 'binary') return this.#bringUpOwn(found);
     const engine = found.connection.address;
     this.#env['TILLER_ENGINE_ADDRESS'] = engine;
@@ -138,12 +142,12 @@ class Supervisor {
 
   async #bringUpOwn(found: BinaryEngine): Promise<{ engine: string; ui?: string }> {
     const { ports = {}, ui } = this.#options;
-    const port = await choose(ports.engine, undefined, 'the engine');
-    const uiPort = ui === true ? await choose(ports.ui, UI_PORT, "Temporal's web page") : undefined;
+    const port = await givenOrFree(ports.engine, undefined, 'the engine');
+    const uiPort =
+      ui === true ? await givenOrFree(ports.ui, UI_PORT, "Temporal's web page") : undefined;
     const engine = `127.0.0.1:${port}`;
     this.#env['TILLER_ENGINE_ADDRESS'] = engine;
     this.#env['TILLER_ENGINE_NAMESPACE'] = 'default';
-    this.#stopping.signal.throwIfAborted();
     const keeper = this.#keepEngine(found, port, uiPort);
     // At once: the worker takes as long to load as the engine to open its database, and waits for it.
     await Promise.all([keeper.ready, this.#keepChild('worker').ready]);
@@ -183,6 +187,7 @@ class Supervisor {
   }
 
   #keep(role: Role, launch: Parameters<typeof keep>[0]['launch']): Keeper {
+    this.#stopping.signal.throwIfAborted(); // what is kept from now on, nobody would stop
     const keeper = keep({
       launch,
       isFinal,
@@ -208,7 +213,7 @@ class Supervisor {
     const { saveWithin = SAVE_WITHIN_MS } = this.#options;
     const say = (line: string) => this.#say(line);
     await stopInOrder({ db: this.#db, worker, dashboard, engine, say, saveWithin });
-    await this.#bringingUp;
+    await this.#starting;
     clearInterval(this.#rotating);
     for (const role of ['worker', 'dashboard', 'engine', 'supervisor'] as const) {
       removeProcess(this.#db, role);
@@ -242,21 +247,4 @@ class Supervisor {
     this.#say(line);
     appendEvent(this.#db, { kind, message: line });
   }
-}
-
-/** A given port must be free; where none is given, the usual one or any. */
-async function choose(
-  given: number | undefined,
-  usual: number | undefined,
-  whose: string,
-): Promise<number> {
-  if (given === undefined || given === 0) return choosePort(usual);
-  await requirePort(given, whose);
-  return given;
-}
-
-function portOf({ TILLER_PORT: port }: NodeJS.ProcessEnv): number | undefined {
-  if (!port) return undefined;
-  if (/^\d{1,5}$/.test(port) && Number(port) < 65536) return Number(port);
-  throw new TillerError('USAGE', `TILLER_PORT is no port: ${port}`, { hint: 'Give it a number.' });
 }

@@ -23,9 +23,12 @@ export interface UpOptions {
 }
 
 export interface Up {
-  /** host:port */
-  dashboard: string;
-  /** Engine and worker are healthy. Rejects, all stopped, when one of them can't be started. */
+  /**
+   * host:port, as soon as it answers: to find the engine may take minutes. Rejects, all stopped, when
+   * it can't be started (PORT_IN_USE, PROCESS_FAILED, USAGE) or all was stopped before.
+   */
+  dashboard: Promise<string>;
+  /** Engine and worker are healthy. Rejects likewise, also with the errors of findEngine and startEngine. */
   ready: Promise<{ engine: string; ui?: string }>;
   /** All has stopped. */
   done: Promise<void>;

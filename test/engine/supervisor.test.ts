@@ -205,13 +205,28 @@ describe('tiller up', () => {
     expect(rows(home)).toEqual([]);
   });
 
-  test('a second Ctrl-C ends all at once', async () => {
+  test('stopped while it starts, it leaves nothing', async () => {
+    const home = newHome();
+    const first = up(home, { TEMPORAL_ADDRESS: '' });
+    await until(() => existsSync(join(home, 'notes')), 'a child begins');
+    const engine = await until(() => row(home, 'engine'), 'the engine starts');
+    first.process.kill('SIGINT');
+    expect(await first.exited).toBe(0);
+    expect(first.said).toContain('stopping at a checkpoint');
+    expect(alive(engine)).toBe(false);
+    expect(rows(home)).toEqual([]);
+  });
+
+  test('a second Ctrl-C ends all at once, a second SIGTERM does not', async () => {
     const home = newHome();
     const first = up(home, { TEST_SAVE_MS: '60000' });
     await first.told('ready');
     const before = rows(home);
     first.process.kill('SIGINT');
     await until(() => notes(home).includes('worker asked'), 'the worker saves');
+    first.process.kill('SIGTERM');
+    await until(() => first.said.includes('waiting for the worker to end'), 'it goes on waiting');
+    expect(first.said).not.toContain('ending all at once');
     first.process.kill('SIGINT');
     expect(await first.exited).toBe(0);
     expect(notes(home)).not.toContain('worker ended');
@@ -229,6 +244,11 @@ describe('tiller up', () => {
       await until(() => rows(home).length === 0, 'its rows are gone');
     },
   );
+
+  test('tells why the engine is not there, however soon', async () => {
+    const first = up(newHome(), { TEMPORAL_ADDRESS: '', TILLER_TEMPORAL: '/nowhere' });
+    expect(await first.told('failed')).toBe('ENGINE_NOT_FOUND');
+  });
 
   test('a given port that is in use is named', async () => {
     const server = createServer();
