@@ -6,6 +6,7 @@ import {
   createRequest,
   deliverRequest,
   finishRequest,
+  openRequests,
   refuseRequest,
 } from '../../db/requests.ts';
 import { updateRun } from '../../db/runs.ts';
@@ -217,6 +218,25 @@ describe('controls', () => {
     await eventually('asked', () => visit.asked.at(-1)?.verb === 'stop');
     expect(visit.asked.at(-1)).toMatchObject({ verb: 'stop', after: 'epoch' });
     expect(await page.locator('#stop-menu').getAttribute('open')).toBeNull();
+  });
+
+  test('a trainer that heeds nothing can be ended: offered by itself after a minute', async () => {
+    await openRun();
+    const run = visit.seeded.training;
+    const { id } = createRequest(visit.db, { run, verb: 'stop', arguments: { after: 'step' } });
+    const asked = visit.db.raw.prepare('UPDATE request SET requested_at = ? WHERE id = ?');
+    // Far enough that the page has been read anew for the request before, and no event comes after.
+    asked.run(Date.now() - 54_000, id);
+    await page.locator(`[data-request="${id}"]`).waitFor();
+    expect(await page.locator('.forced').count()).toBe(0);
+    await page
+      .locator('.forced')
+      .getByText(/^loses the [\d,]+ steps/)
+      .waitFor();
+    await page.getByRole('button', { name: 'Stop now' }).click();
+    await eventually('asked', () => visit.asked.at(-1)?.after === 'now');
+    expect(visit.asked.at(-1)).toMatchObject({ verb: 'stop', after: 'now' });
+    for (const open of openRequests(visit.db, run)) finishRequest(visit.db, open.id);
   });
 
   test('a refusal is told', async () => {
