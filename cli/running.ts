@@ -79,7 +79,7 @@ export async function ensureUp(
   child.unref();
   let ended: number | null | undefined;
   child.once('exit', (code) => (ended = code));
-  say(`starting Tiller in the background (pid ${child.pid})`);
+  say(`starting Tiller in the background (pid ${child.pid}); \`tiller down\` stops it`);
   const read = lineReader(log, begin);
   await untilReady(
     db,

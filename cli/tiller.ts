@@ -6,6 +6,7 @@ import { failureOf } from './errors.ts';
 /** In the order of the help. Only the one that is called is loaded: some bring the engine's client. */
 const commands: Record<string, () => Promise<(program: Command) => Command>> = {
   up: async () => (await import('./up.ts')).upCommand,
+  down: async () => (await import('./down.ts')).downCommand,
   train: async () => (await import('./train.ts')).trainCommand,
   runs: async () => (await import('./runs.ts')).runsCommand,
   show: async () => (await import('./show.ts')).showCommand,

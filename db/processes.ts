@@ -71,7 +71,7 @@ export function claimSupervisor(db: Db, pid: number = process.pid): void {
         'ALREADY_UP',
         `Tiller already runs on this home (process ${held.pid}${where})`,
         {
-          hint: 'Use it as it is, or name another home in TILLER_HOME.',
+          hint: 'Use it as it is, stop it with `tiller down`, or name another home in TILLER_HOME.',
         },
       );
     }

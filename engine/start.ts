@@ -147,10 +147,13 @@ export async function endGroup(
   return exit;
 }
 
-/** To a group that a child leads; a group that is gone is no error. */
-export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/** To a group that a child leads. */
+export const signalGroup = (pid: number, signal: NodeJS.Signals): void => sendSignal(-pid, signal);
+
+/** What is gone already is no error. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

@@ -19,9 +19,10 @@ export interface StopOptions {
  * that can be watched, and the engine last, since the worker reports to it.
  */
 export async function stopInOrder(options: StopOptions): Promise<void> {
-  const { worker, dashboard, engine, saveWithin } = options;
+  const { db, worker, dashboard, engine, say, saveWithin } = options;
   const stopped = new AbortController();
-  const telling = tellWhatIsAwaited(options, stopped.signal);
+  const again = (line: string) => say(`${line} (Ctrl-C again ends all at once)`);
+  const telling = tellWhatIsAwaited(db, again, stopped.signal);
   await worker?.stop({ within: saveWithin });
   stopped.abort();
   await telling;
@@ -30,7 +31,11 @@ export async function stopInOrder(options: StopOptions): Promise<void> {
 }
 
 /** After a second, and then whenever it changes or every ten seconds. */
-async function tellWhatIsAwaited({ db, say }: StopOptions, stopped: AbortSignal): Promise<void> {
+export async function tellWhatIsAwaited(
+  db: Db,
+  say: (line: string) => void,
+  stopped: AbortSignal,
+): Promise<void> {
   let before = '';
   let saidAt = 0;
   while (true) {
@@ -39,7 +44,7 @@ async function tellWhatIsAwaited({ db, say }: StopOptions, stopped: AbortSignal)
     const names = savingRuns(db);
     const what = names.length === 0 ? 'the worker to end' : `${names.join(', ')} to save`;
     if (what === before && Date.now() - saidAt < 10_000) continue;
-    say(`waiting for ${what} (Ctrl-C again ends all at once)`);
+    say(`waiting for ${what}`);
     before = what;
     saidAt = Date.now();
   }

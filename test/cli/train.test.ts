@@ -1,39 +1,29 @@
 /** Commands that change something, with a real engine, worker and dashboard in the background. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from '@jest/globals';
-import { supervisorPid } from '../../cli/running.ts';
 import { openRecord } from '../../db/connection.ts';
 import { homePaths } from '../../db/home.ts';
-import { isAlive, processStart, readProcesses } from '../../db/processes.ts';
+import { isAlive, readProcesses } from '../../db/processes.ts';
 import { tiller } from './run-tiller.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'tiller-train-'));
 const recipe = resolve(import.meta.dirname, '../../recipes/examples/own-trainer.yaml');
 const MINUTES = 60_000;
 
-const processes = () => {
+function inRecord<Result>(use: (db: ReturnType<typeof openRecord>) => Result): Result {
   const db = openRecord(homePaths(home).record, { readonly: true });
   try {
-    return { supervisor: supervisorPid(db), rows: readProcesses(db) };
+    return use(db);
   } finally {
     db.close();
   }
-};
-
-/** Stops what the test started in the background, as a person would, and waits until it is gone. */
-async function stopUp(): Promise<void> {
-  const { supervisor } = processes();
-  if (supervisor === undefined) return;
-  const start = processStart(supervisor) ?? '';
-  process.kill(supervisor, 'SIGTERM');
-  while (isAlive(supervisor, start)) await sleep(50);
 }
 
 afterAll(async () => {
-  await stopUp();
+  await tiller(home, ['down']);
   rmSync(home, { recursive: true, force: true });
 }, MINUTES);
 
@@ -92,25 +82,36 @@ test(
   'a second up finds the first',
   async () => {
     const { code, err } = await tiller(home, ['up']);
-    expect(err).toMatch(/already runs on this home.*\[ALREADY_UP\]$/);
+    expect(err).toMatch(/already runs on this home.*`tiller down`.*\[ALREADY_UP\]$/);
     expect(code).toBe(1);
   },
   MINUTES,
 );
 
 test(
-  'stopped, it leaves nothing behind',
+  'down stops what trains at a checkpoint, and leaves nothing behind',
   async () => {
-    const { rows } = processes();
+    const set = ['--set', 'settings.milliseconds_per_step=1000'];
+    await tiller(home, ['train', recipe, '--name', 'downed', ...set, '--detach']);
+    while ((await stateOf('downed')).step === 0) await sleep(100);
+    const rows = inRecord(readProcesses);
     expect(rows.map(({ role }) => role).sort()).toEqual([
       'dashboard',
       'engine',
       'supervisor',
       'worker',
     ]);
-    await stopUp();
+    const down = await tiller(home, ['down']);
+    expect(down.out).toMatch(/^stopping Tiller \(process \d+\) at a checkpoint\n/);
+    expect(down.out).toMatch(/\nTiller is stopped$/);
+    expect(down.code).toBe(0);
     expect(rows.filter(({ pid, process_start: start }) => isAlive(pid, start))).toEqual([]);
-    expect(readFileSync(join(homePaths(home).logs, 'up.log'), 'utf8')).toContain('stopping');
+    const { step } = await stateOf('downed');
+    const saved =
+      'SELECT max(c.step) FROM checkpoint c JOIN run r ON r.id = c.run WHERE r.name = ?';
+    expect(inRecord((db) => db.raw.prepare(saved).pluck().get('downed'))).toBe(step);
+    const again = await tiller(home, ['down']);
+    expect(again).toEqual({ code: 0, out: 'Tiller is not up on this home', err: '' });
   },
   MINUTES,
 );

@@ -18,6 +18,7 @@ import { openRecord } from '../../db/connection.ts';
 import { eventsAfter } from '../../db/events.ts';
 import { homePaths } from '../../db/home.ts';
 import { isAlive, type ProcessRow, readProcesses } from '../../db/processes.ts';
+import { bringDown } from '../../engine/down.ts';
 import { isServing } from '../../engine/health.ts';
 
 /** A real `up` in a process of its own, with small children and, unless told, no engine. */
@@ -302,6 +303,22 @@ describe('an up that was killed', () => {
     }
     second.process.kill('SIGTERM');
     expect(await second.exited).toBe(0);
+  });
+
+  test('is put right by down: its engine ended, and said', async () => {
+    const home = newHome();
+    const first = up(home, { TEMPORAL_ADDRESS: '' });
+    await first.told('ready');
+    const engine = row(home, 'engine')!;
+    first.process.kill('SIGKILL');
+    await first.exited;
+    const said: string[] = [];
+    const db = openRecord(homePaths(home).record);
+    expect(await bringDown(db, home, (line) => said.push(line))).toBe(false);
+    db.close();
+    expect(alive(engine)).toBe(false);
+    expect(said).toContain(`ended the engine of an earlier \`tiller up\` (process ${engine.pid})`);
+    expect(rows(home)).toEqual([]);
   });
 
   test('an engine that was never written down is found by its file', async () => {
