@@ -2,12 +2,13 @@
 // a set may be larger than memory.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "formats/files.h"
+#include "formats/json.h"
 #include "training/failure.h"
 
 namespace tiller {
@@ -36,17 +37,17 @@ class Dataset {
   explicit Dataset(const fs::path& manifest_file) : file_(manifest_file) {
     try {
       const MappedFile mapped(manifest_file);
-      const auto manifest = nlohmann::json::parse(mapped.text());
+      const auto manifest = Json::parse(mapped.text());
       if (manifest.at("version") != 1) fail("is of the unknown version " + manifest.at("version").dump());
       if (manifest.at("channels") != 3) fail("has pictures of other than 3 channels");
-      width = manifest.at("width");
-      height = manifest.at("height");
-      if (width < 1 || height < 1 || width > 65536 || height > 65536)
-        fail("has pictures of an impossible size");
-      pixels_.emplace(manifest_file.parent_path() / manifest.at("pixels").get<std::string>());
+      width = side(manifest, "width");
+      height = side(manifest, "height");
+      const std::string pixels = manifest.at("pixels");
+      if (fs::path(pixels).filename() != pixels) fail("names pixels outside its folder");
+      pixels_.emplace(manifest_file.parent_path() / pixels);
       train = items(manifest.at("train"));
       validation = items(manifest.at("validation"));
-    } catch (const nlohmann::json::exception& error) {
+    } catch (const Json::exception& error) {
       fail(std::string("can't be read: ") + error.what());
     } catch (const std::system_error& error) {
       throw Failure(kBadData, "TRAINER_BAD_DATA", error.what(), "Prepare the data set again.");
@@ -63,16 +64,24 @@ class Dataset {
   std::vector<Item> train, validation;
 
  private:
-  std::vector<Item> items(const nlohmann::json& list) const {
+  int side(const Json& manifest, const char* key) const {
+    if (const auto found = whole_number(manifest.at(key), 1, 65536)) return static_cast<int>(*found);
+    fail(std::string("has an impossible ") + key + ", " + manifest.at(key).dump());
+  }
+
+  std::vector<Item> items(const Json& list) const {
+    if (!list.is_array()) fail("has pictures that are not in a list");
+    const auto last = static_cast<int64_t>(pixels_->bytes().size() / picture_bytes()) - 1;
     std::vector<Item> result;
     for (const auto& entry : list) {
-      Item item{entry.at("index"), entry.at("key"), 0, {}};
+      Item item{0, entry.at("key"), 0, {}};
       const bool hex =
           item.key.size() == 16 && item.key.find_first_not_of("0123456789abcdef") == std::string::npos;
       if (!hex) fail("has the key \"" + item.key + "\", which is not 16 hex digits");
       item.name = std::stoull(item.key, nullptr, 16);
-      if (item.index >= pixels_->bytes().size() / picture_bytes())
-        fail("names picture " + item.key + ", which is past the end of its pixels");
+      const auto index = whole_number(entry.at("index"), 0, last);
+      if (!index) fail("names picture " + item.key + ", which is past the end of its pixels");
+      item.index = static_cast<size_t>(*index);
       for (const auto& caption : entry.at("captions")) {
         item.captions.push_back({caption.at("text"), caption.at("weight")});
         if (!(item.captions.back().weight >= 0)) fail("has a caption of negative weight: " + item.key);

@@ -59,14 +59,21 @@ inline int small(const Settings& settings, const std::string& key, int64_t least
   return static_cast<int>(settings.integer(key, least, most));
 }
 
+inline double below_one(const Settings& settings, const std::string& key, double least) {
+  const double found = settings.real(key, least, 1);
+  if (found < 1) return found;
+  throw settings.wrong(key, "must be below 1");
+}
+
 inline std::vector<int> integers(const Settings& settings, const std::string& key, int least, int most) {
   std::vector<int> result;
   if (!settings.value(key).is_array()) throw settings.wrong(key, "is not a list");
   for (const auto& entry : settings.value(key)) {
-    if (!entry.is_number_integer() || entry.get<int64_t>() < least || entry.get<int64_t>() > most)
+    const auto number = whole_number(entry, least, most);
+    if (!number)
       throw settings.wrong(
           key, "holds " + entry.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
-    result.push_back(entry);
+    result.push_back(static_cast<int>(*number));
   }
   return result;
 }
@@ -113,16 +120,14 @@ inline Recipe::Train read_train(const Settings& s) {
       s.one_of("prediction", {"epsilon", "v"}) == "v" ? Prediction::v : Prediction::epsilon;
   train.schedule.timesteps = small(s, "timesteps", 10, 1000);
   train.schedule.betas = s.one_of("beta_schedule", {"scaled-linear", "linear", "cosine"});
-  train.schedule.beta_start = s.real("beta_start", 1e-12, 1);
-  train.schedule.beta_end = s.real("beta_end", 1e-12, 1);
-  if (train.schedule.beta_start >= 1 || train.schedule.beta_end >= 1)
-    throw s.wrong("beta_end", "must be below 1");
+  train.schedule.beta_start = below_one(s, "beta_start", 1e-12);
+  train.schedule.beta_end = below_one(s, "beta_end", 1e-12);
   if (s.has("min_snr_gamma")) train.schedule.min_snr_gamma = s.real("min_snr_gamma", 1e-12, 100);
   train.learning_rate.peak = s.real("learning_rate", 0, 1);
   train.learning_rate.schedule = s.one_of("schedule", {"constant", "cosine", "linear"});
   train.learning_rate.warmup = s.integer("warmup_steps", 0, 1'000'000);
-  train.beta1 = s.real("beta1", 0, 1);
-  train.beta2 = s.real("beta2", 0, 1);
+  train.beta1 = below_one(s, "beta1", 0);
+  train.beta2 = below_one(s, "beta2", 0);
   train.epsilon = s.real("epsilon", 1e-30, 1);
   train.weight_decay = s.real("weight_decay", 0, 1);
   train.clip = s.real("clip", 1e-30, 1000);

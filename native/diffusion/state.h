@@ -82,24 +82,31 @@ inline Published write_state(const fs::path& parent, const CheckpointIdentity& i
 
 // ---- reading ---------------------------------------------------------------------------------
 
+// Errors: CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH (another trainer's).
 inline State read_state(const fs::path& folder) {
   const fs::path file = folder / "state.json";
-  const auto json = nlohmann::json::parse(MappedFile(file).text(), nullptr, /*allow_exceptions=*/false);
+  const auto count = [&](const Json& object, const char* key, int64_t least, int64_t most) {
+    if (const auto found = whole_number(object.at(key), least, most)) return *found;
+    throw corrupt(file, std::string("has an impossible ") + key + ", " + object.at(key).dump());
+  };
+  const Json json = parse_json(MappedFile(file).text());
   try {
     if (json.at("trainer") != "tiller-diffusion" || json.at("version") != 1)
       throw Failure(kBadData, "CHECKPOINT_MISMATCH", file.string() + " is not of this trainer",
                     "Resume with the trainer that wrote it.");
     State state;
-    state.step = json.at("step");
-    state.seen = json.at("seen");
+    state.step = count(json, "step", 0, INT64_MAX);
+    state.seen = static_cast<uint64_t>(count(json, "seen", 0, INT64_MAX));
     state.learning_rate_factor = json.at("learning_rate_factor");
     state.vocabulary = Vocabulary(json.at("vocabulary").get<std::vector<std::string>>());
     state.latent.mean = json.at("latent").at("mean").get<std::vector<float>>();
     state.latent.deviation = json.at("latent").at("deviation");
-    state.width = json.at("width");
-    state.height = json.at("height");
+    if (!(state.learning_rate_factor > 0) || !(state.latent.deviation > 0))
+      throw corrupt(file, "has a learning_rate_factor or a latent.deviation that is not above 0");
+    state.width = static_cast<int>(count(json, "width", 1, 65536));
+    state.height = static_cast<int>(count(json, "height", 1, 65536));
     return state;
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const Json::exception& error) {
     throw corrupt(file, std::string("can't be read: ") + error.what());
   }
 }

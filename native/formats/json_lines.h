@@ -6,15 +6,13 @@
 
 #include <cerrno>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "formats/files.h"
+#include "formats/json.h"
 
 namespace tiller {
-
-using Json = nlohmann::ordered_json;
 
 // A number that JSON may lack.
 inline Json number(double value) {
@@ -52,7 +50,7 @@ class LineReader {
       const std::string line = buffer_.substr(0, end);
       buffer_.erase(0, end + 1);
       if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-      Json parsed = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+      Json parsed = parse_json(line);
       if (parsed.is_object()) return parsed;
       refused(line);
     }

@@ -8,13 +8,13 @@
 #include <bit>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "formats/files.h"
+#include "formats/json.h"
 
 namespace tiller {
 
@@ -45,7 +45,7 @@ inline std::string shape_text(const std::vector<int64_t>& shape) {
 inline void write_safetensors(OutputFile& out, const std::vector<TensorInfo>& tensors,
                               const std::map<std::string, std::string>& metadata,
                               const std::function<void(size_t index, float* to)>& fill) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t offset = 0, largest = 0;
   for (const auto& tensor : tensors) {
@@ -113,14 +113,14 @@ class Safetensors {
 
   void read_header(std::string_view text) {
     std::set<std::string> names;
-    const auto unique = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+    const auto unique = [&](int depth, Json::parse_event_t event, Json& parsed) {
       if (depth > 4) fail("the header is nested too deeply");
-      if (depth == 1 && event == nlohmann::json::parse_event_t::key &&
+      if (depth == 1 && event == Json::parse_event_t::key &&
           !names.insert(parsed.get<std::string>()).second)
         fail("two tensors are called " + parsed.get<std::string>());
       return true;
     };
-    const auto header = nlohmann::json::parse(text, unique, /*allow_exceptions=*/false);
+    const auto header = Json::parse(text, unique, /*allow_exceptions=*/false);
     if (!header.is_object()) fail("the header is not a JSON object");
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__") {
@@ -135,7 +135,7 @@ class Safetensors {
     }
   }
 
-  void read_entry(const std::string& name, const nlohmann::json& entry) {
+  void read_entry(const std::string& name, const Json& entry) {
     const auto valid = entry.is_object() && entry.contains("dtype") && entry["dtype"].is_string() &&
                        entry.contains("shape") && entry["shape"].is_array() &&
                        entry.contains("data_offsets") && entry["data_offsets"].is_array() &&

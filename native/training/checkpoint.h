@@ -9,11 +9,10 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "formats/files.h"
-#include "formats/json_lines.h"
+#include "formats/json.h"
 #include "training/failure.h"
 
 namespace tiller {
@@ -107,7 +106,7 @@ class CheckpointWriter {
 inline CheckpointManifest verify_checkpoint(const fs::path& folder) {
   const fs::path file = folder / "manifest.json";
   if (!fs::exists(file)) throw corrupt(file, "is missing: the checkpoint is incomplete");
-  const Json parsed = Json::parse(MappedFile(file).text(), nullptr, /*allow_exceptions=*/false);
+  const Json parsed = parse_json(MappedFile(file).text());
   CheckpointManifest manifest;
   try {
     if (parsed.at("version") != 1)
@@ -118,7 +117,7 @@ inline CheckpointManifest verify_checkpoint(const fs::path& folder) {
       if (fs::path(name).filename() != name) throw corrupt(file, "names a file outside its folder");
       manifest.files[name] = {entry.at("bytes"), entry.at("sha256")};
     }
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const Json::exception& error) {
     throw corrupt(file, std::string("can't be read: ") + error.what());
   }
   for (const auto& [name, expected] : manifest.files) {

@@ -76,11 +76,13 @@ class Conversation {
     if (name == "save") wishes.save = true;
     if (name == "stop") wishes.stop = true;
     if (name == "sample") {
-      Wishes::Samples& samples = wishes.samples.emplace_back();
-      samples.request = request;
-      for (const auto& prompt : command.value("prompts", Json::array()))
-        if (prompt.is_number_unsigned() && prompt.get<uint64_t>() < INT32_MAX)
-          samples.prompts.push_back(prompt);
+      Wishes::Samples samples{request, {}};
+      for (const auto& prompt : command.value("prompts", Json::array())) {
+        const auto index = whole_number(prompt, 0, INT32_MAX);
+        if (!index) return warn("COMMAND_REFUSED", "sample: " + prompt.dump() + " is not a prompt's index");
+        samples.prompts.push_back(static_cast<int>(*index));
+      }
+      wishes.samples.push_back(std::move(samples));
     }
     if (name == "set" && command.contains("lr_factor")) {
       const Json& factor = command["lr_factor"];

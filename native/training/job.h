@@ -3,12 +3,11 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "formats/files.h"
-#include "formats/json_lines.h"
+#include "formats/json.h"
 #include "training/failure.h"
 
 namespace tiller {
@@ -44,11 +43,8 @@ class Settings {
   int64_t integer(const std::string& key, int64_t least, int64_t most) const {
     const Json& found = value(key);
     if (!found.is_number_integer()) throw wrong(key, "is not a whole number");
-    const bool fits = !found.is_number_unsigned() || found.get<uint64_t>() <= INT64_MAX;
-    if (!fits || found.get<int64_t>() < least || found.get<int64_t>() > most)
-      throw wrong(key,
-                  "is " + found.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
-    return found;
+    if (const auto number = whole_number(found, least, most)) return *number;
+    throw wrong(key, "is " + found.dump() + ", not " + std::to_string(least) + " to " + std::to_string(most));
   }
   double real(const std::string& key, double least, double most) const {
     if (!value(key).is_number()) throw wrong(key, "is not a number");
@@ -90,8 +86,7 @@ struct Job {
 };
 
 inline Job read_job(const fs::path& file) {
-  const MappedFile mapped(file);
-  const Json parsed = Json::parse(mapped.text(), nullptr, /*allow_exceptions=*/false);
+  const Json parsed = parse_json(MappedFile(file).text());
   const Settings job(parsed, "job");
   const auto protocol = job.integer("protocol", 0, 1000);
   if (protocol != 1)
@@ -107,6 +102,7 @@ inline Job read_job(const fs::path& file) {
   result.folder = job.text("folder");
   if (job.has("resume")) result.resume = job.text("resume");
   if (job.has("data")) result.data_manifest = job.child("data").text("manifest");
+  if (!job.value("fingerprint").is_object()) throw job.wrong("fingerprint", "is not an object");
   for (const auto& [key, value] : job.value("fingerprint").items()) {
     if (!value.is_string()) throw job.wrong("fingerprint." + key, "is not text");
     result.fingerprint[key] = value;

@@ -18,16 +18,25 @@ describe('commands', () => {
     trained.send({ command: 'save', request: 'a' });
     trained.send({ command: 'sample', request: 'b', prompts: [1] });
     trained.send('this is not JSON');
+    trained.send(JSON.stringify({ command: 'sample', request: 'odd', prompts: [1, 'first'] }));
     trained.send({ command: 'set', lr_factor: 0.5 });
     await trained.until((event) => event.event === 'sample');
     trained.send({ command: 'stop', request: 'c' });
     const { code, events } = await trained.finished;
     expect(code).toBe(0);
-    expect(of(events, 'acknowledged').map(({ request }) => request)).toEqual(['a', 'b', 'c']);
+    expect(of(events, 'acknowledged').map(({ request }) => request)).toEqual([
+      'a',
+      'b',
+      'odd',
+      'c',
+    ]);
     expect(of(events, 'sample')).toMatchObject([
       { prompt: 1, request: 'b', weights: 'ema', width: 32, height: 8 },
     ]);
-    expect(of(events, 'warning').map(({ code: name }) => name)).toContain('COMMAND_UNREADABLE');
+    expect(of(events, 'warning')).toMatchObject([
+      { code: 'COMMAND_UNREADABLE' },
+      { code: 'COMMAND_REFUSED', message: 'sample: "first" is not a prompt\'s index' },
+    ]);
     const saved = of(events, 'checkpoint');
     expect(saved.map(({ kind }) => kind)).toEqual(['requested', 'requested']);
     const [done] = of(events, 'done');

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { secondEpoch, useTrainer } from './harness.ts';
-import { checkpointPath, type JobChanges, jobFor, STEPS } from './job.ts';
+import { checkpointPath, type JobChanges, jobFor, replaceFile, STEPS } from './job.ts';
 import { of, run } from './launch.ts';
 
 const { path, program, place, runJob, whole } = useTrainer();
@@ -49,6 +49,24 @@ describe('a checkpoint that does not fit is refused by name', () => {
       await writeFile(file, (await readFile(file, 'utf8')).slice(0, 100));
     });
     expect(half.says).toMatch(/^CHECKPOINT_CORRUPT .*manifest.json can't be read/);
+  });
+
+  test.each([
+    ['width', 0],
+    ['width', 2 ** 32 + 16],
+    ['step', 2.5],
+    ['seen', -1],
+    ['learning_rate_factor', 0],
+  ])('its state has the %s %d', async (key, value) => {
+    const { code, says } = await broken(async (checkpoint) => {
+      const state = JSON.parse(await readFile(join(checkpoint, 'state.json'), 'utf8')) as object;
+      const spoiled = Buffer.from(JSON.stringify({ ...state, [key]: value }));
+      await replaceFile(checkpoint, 'state.json', spoiled);
+    });
+    expect([code, says]).toEqual([
+      65,
+      expect.stringMatching(`^CHECKPOINT_CORRUPT .*state.json has an? .*${key}`),
+    ]);
   });
 
   test.each(['recipe', 'data', 'base'])('it was made with another %s', async (key) => {
@@ -124,6 +142,22 @@ describe('a job that cannot be done is refused before the first step', () => {
     );
   });
 
+  test.each([
+    [{ width: 2 ** 32 + 16 }, 'has an impossible width, 4294967312$'],
+    [{ height: 0 }, 'has an impossible height, 0$'],
+    [{ pixels: '../data/pixels.u8' }, 'names pixels outside its folder$'],
+    [{ train: {} }, 'has pictures that are not in a list$'],
+  ])('a manifest with %j', async (changes, says) => {
+    const folder = path('odd');
+    await cp(path('data'), folder, { recursive: true });
+    const manifest = join(folder, 'manifest.json');
+    const good = JSON.parse(await readFile(manifest, 'utf8')) as object;
+    await writeFile(manifest, JSON.stringify({ ...good, ...changes }));
+    expect(await refusal({ data: { manifest } })).toMatch(
+      new RegExp(`^65 TRAINER_BAD_DATA \\S*manifest.json ${says}`),
+    );
+  });
+
   test('a device that is not in this machine', async () => {
     expect(await refusal({ device: 'metal' })).toMatch(
       /^64 DEVICE_MISSING there is no device "metal"/,
@@ -136,5 +170,21 @@ describe('a job that cannot be done is refused before the first step', () => {
     const { train: _, ...recipe } = job.recipe as Record<string, unknown>;
     const { code, events } = await run(program(), { ...job, recipe });
     expect([code, of(events, 'error')[0]?.message]).toEqual([64, 'recipe.train is missing']);
+    expect(await refusal({ fingerprint: 'r' as never })).toMatch(
+      /^64 TRAINER_BAD_RECIPE job.fingerprint is not an object$/,
+    );
+  });
+
+  test('a number that the recipe language would have refused', async () => {
+    const job = jobFor(await place(), {});
+    const { train, ...recipe } = job.recipe as Record<string, object>;
+    for (const key of ['beta1', 'beta2', 'beta_start', 'beta_end']) {
+      const wrong = { ...job, recipe: { ...recipe, train: { ...train, [key]: 1 } } };
+      const { code, events } = await run(program(), wrong);
+      expect([code, of(events, 'error')[0]?.message]).toEqual([
+        64,
+        `recipe.train.${key} must be below 1`,
+      ]);
+    }
   });
 });
