@@ -5,6 +5,7 @@ import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
 import { createLog } from '../db/log.ts';
 import { processStart, writeProcess } from '../db/processes.ts';
+import { TillerError } from '../recipes/errors.ts';
 import { attemptInterceptor, failDeadAttempts } from './attempts.ts';
 import { workflowBundle } from './bundle.ts';
 import { connectEngine, engineAddress } from './client.ts';
@@ -16,6 +17,12 @@ import { reconcileRuns } from './reconcile.ts';
 
 const { env } = process;
 const log = createLog('worker', { level: env['TILLER_LOG_LEVEL'] });
+// The supervisor tells a person the last line.
+process.once('uncaughtException', (error) => {
+  log.fatal(error);
+  process.stderr.write(`${error instanceof TillerError ? error.line : String(error)}\n`);
+  process.exit(1);
+});
 const home = tillerHome(env);
 const db = openRecord(homePaths(home).record, { durable: true });
 const start = processStart(process.pid) ?? '';
