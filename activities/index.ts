@@ -3,6 +3,7 @@ import type { Deps } from './deps.ts';
 import { createEvaluateEpoch } from './evaluation/evaluate-epoch.ts';
 import { createExportRun } from './export/export-run.ts';
 import { toFailure } from './failures.ts';
+import { createForgetRun, createSweep } from './run/delete-run.ts';
 import { createPosition } from './run/position.ts';
 import { createPreflight } from './run/preflight.ts';
 import { createPrepareData } from './run/prepare-data.ts';
@@ -27,6 +28,8 @@ export const createActivities = (deps: Deps) => ({
   markPaused: guarded(createMarkPaused(deps)),
   markResumed: guarded(createMarkResumed(deps)),
   finishRun: guarded(createFinishRun(deps)),
+  forgetRun: guarded(createForgetRun(deps)),
+  sweep: guarded(createSweep(deps)),
 });
 
 export type Activities = ReturnType<typeof createActivities>;

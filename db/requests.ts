@@ -70,12 +70,13 @@ function move(db: Db, id: string, changes: Partial<RequestRow>, what: string): v
 }
 
 function tell(db: Db, { run, verb, id, arguments: given }: RequestRow, what: string): void {
-  const { after } = JSON.parse(given) as { after?: string };
+  const { after, epochs } = JSON.parse(given) as { after?: string; epochs?: number };
+  const more = epochs === undefined ? '' : ` by ${epochs}`;
   const when = after === undefined ? '' : after === 'now' ? ' now' : ` after the ${after}`;
   appendEvent(db, {
     run,
     kind: 'request',
-    message: `${verb}${when}: ${what}`,
+    message: `${verb}${more}${when}: ${what}`,
     data: { request: id },
   });
 }

@@ -11,6 +11,8 @@ import {
 } from '@temporalio/client';
 import type { After, Verb } from '../activities/run/requests.ts';
 import type { Db } from '../db/connection.ts';
+import { extendRun } from '../db/extend.ts';
+import { isForgotten } from '../db/forget.ts';
 import { readProcesses } from '../db/processes.ts';
 import {
   createRequest,
@@ -19,10 +21,12 @@ import {
   refuseRequest,
   type RequestRow,
 } from '../db/requests.ts';
-import { getRun, setRunState } from '../db/runs.ts';
+import { getRun, isEnded, recipeOf, type RunRow, setRunState } from '../db/runs.ts';
 import { TillerError } from '../recipes/errors.ts';
+import { whyNotExtended } from '../recipes/extend.ts';
 import type { TrainRunInput } from '../workflows/messages.ts';
 import type { trainRun } from '../workflows/train-run.ts';
+import { deleteRun } from './delete-run.ts';
 import { NAMESPACE, REQUEST_UPDATE, TASK_QUEUE, workflowIdOf } from './names.ts';
 import { outsideEngine, type OutsideEngine } from './outside.ts';
 
@@ -78,45 +82,75 @@ export async function startRun(
   );
 }
 
+export interface Asked {
+  run: string;
+  verb: Verb;
+  /** pause and stop; left out: step */
+  after?: After;
+  /** extend: how many more */
+  epochs?: number;
+}
+
 /**
- * Asks something of a run and waits until it was taken or refused; what came of it is in the row.
- * A run that stopped or failed is resumed from its last checkpoint.
- * Errors: REQUEST_REFUSED with the run's reason, ENGINE_UNREACHABLE.
+ * Asks something of a run and waits until it was taken or refused; what came of it is in the row, as
+ * it was asked for where the run was deleted. A run that stopped or failed is resumed from its last
+ * checkpoint, one that is done goes on when it is extended.
+ * Errors: RUN_NOT_FOUND, REQUEST_REFUSED with the run's reason, ENGINE_UNREACHABLE.
  */
-export async function sendRequest(
-  client: Client,
-  db: Db,
-  { run, verb, after = 'step' }: { run: string; verb: Verb; after?: After },
-): Promise<RequestRow> {
-  const { id } = createRequest(db, { run, verb, arguments: { after } });
-  const { state, name } = getRun(db, run);
-  if (verb === 'resume' && (state === 'stopped' || state === 'failed')) {
+export async function sendRequest(client: Client, db: Db, asked: Asked): Promise<RequestRow> {
+  const { run, verb } = asked;
+  const { name } = getRun(db, run);
+  const given = verb === 'extend' ? { epochs: asked.epochs } : { after: asked.after ?? 'step' };
+  const row = createRequest(db, { run, verb, arguments: verb === 'delete' ? {} : given });
+  try {
     await reaching('the engine', () =>
-      client.withDeadline(Date.now() + DEADLINE_MS, () => untilClosed(client, run)),
+      client.withDeadline(Date.now() + DEADLINE_MS, () => carryOut(client, db, asked, row.id)),
     );
+  } catch (error) {
+    if (verb === 'delete' && isForgotten(db, run)) return row; // its files take longer
+    const why = refusal(error);
+    refuseRequest(db, row.id, why ?? 'the engine did not answer');
+    if (why === undefined) throw error;
+    throw new TillerError(
+      'REQUEST_REFUSED',
+      `Run ${name} can't ${WORDS[verb] ?? verb} now: ${why}`,
+      {
+        hint: `See \`tiller show ${name}\`.`,
+        cause: error,
+      },
+    );
+  }
+  return isForgotten(db, run) ? row : getRequest(db, row.id);
+}
+
+const WORDS: Partial<Record<Verb, string>> = { extend: 'be extended', delete: 'be deleted' };
+
+async function carryOut(client: Client, db: Db, asked: Asked, id: string): Promise<void> {
+  const { run, verb, after = 'step' } = asked;
+  const row = getRun(db, run);
+  if (verb === 'delete') return deleteRun(client, run);
+  if (verb === 'extend') mustExtend(row, asked.epochs ?? 0);
+  if (verb === 'resume' && (row.state === 'stopped' || row.state === 'failed')) {
+    await untilClosed(client, run);
     setRunState(db, run, 'queued', { reason: 'resumed' });
     await startRun(client, run);
     finishRequest(db, id);
-    return getRequest(db, id);
+    return;
   }
-  try {
-    await reaching('the engine', () =>
-      client.withDeadline(Date.now() + DEADLINE_MS, () =>
-        client.workflow
-          .getHandle(workflowIdOf(run))
-          .executeUpdate(REQUEST_UPDATE, { args: [{ id, verb, after }], updateId: id }),
-      ),
-    );
-  } catch (error) {
-    const why = refusal(error);
-    refuseRequest(db, id, why ?? 'the engine did not answer');
-    if (why === undefined) throw error;
-    throw new TillerError('REQUEST_REFUSED', `Run ${name} can't ${verb} now: ${why}`, {
-      hint: `See \`tiller show ${name}\`.`,
-      cause: error,
-    });
+  if (verb === 'extend' && isEnded(row.state)) {
+    await untilClosed(client, run);
+    extendRun(db, id);
+    if (row.state === 'done') await startRun(client, run);
+    return;
   }
-  return getRequest(db, id);
+  await client.workflow
+    .getHandle(workflowIdOf(run))
+    .executeUpdate(REQUEST_UPDATE, { args: [{ id, verb, after }], updateId: id });
+}
+
+function mustExtend(run: RunRow, more: number): void {
+  const why = whyNotExtended(recipeOf(run), run.epochs + more, run.steps_per_epoch ?? 1);
+  if (why !== undefined) throw new TillerError('REQUEST_REFUSED', why);
 }
 
 /** The record says that a run has ended a moment before its workflow does. */
@@ -132,6 +166,7 @@ async function untilClosed(client: Client, run: string): Promise<void> {
 function refusal(error: unknown): string | undefined {
   if (error instanceof WorkflowUpdateFailedError) return error.cause?.message ?? error.message;
   if (error instanceof WorkflowNotFoundError) return 'the run has ended';
+  if (error instanceof TillerError && error.code === 'REQUEST_REFUSED') return error.message;
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 /** The worker's process: recovers what its predecessor left, then does what workflows ask for. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
+import { createSweep } from '../activities/run/delete-run.ts';
 import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
 import { createLog } from '../db/log.ts';
@@ -63,6 +64,9 @@ writeProcess(db, 'worker', {
   address: null,
 });
 await reconcileRuns(db, client, log);
+createSweep({ db, home })().catch((error: unknown) =>
+  log.error({ err: error }, 'what is left of deleted runs could not be removed'),
+);
 await worker.run();
 await connection.close();
 await client.connection.close();

@@ -12,6 +12,7 @@ export type Stage =
 export class Helm {
   wish: Wish;
   stage: Stage = 'preparing';
+  private extended = false;
   private waiting: CancellationScope | undefined;
 
   constructor(wish: Wish, acknowledge: (request: RunRequest) => Promise<void>) {
@@ -21,6 +22,7 @@ export class Helm {
       async (request) => {
         this.take(request);
         await acknowledge(request);
+        if (request.verb === 'extend') this.extended = true;
       },
       { validator: (request) => this.refuse(request) },
     );
@@ -29,6 +31,13 @@ export class Helm {
   /** What is asked for right now: a pause or stop that an epoch's end must not wait for. */
   get holds(): boolean {
     return !this.wish.go;
+  }
+
+  /** Whether the run's end was moved since this was last asked. */
+  tookExtension(): boolean {
+    const { extended } = this;
+    this.extended = false;
+    return extended;
   }
 
   /** Waits until the run is to go on or to stop. */
@@ -62,8 +71,9 @@ export class Helm {
 
   private refuse({ verb }: RunRequest): void {
     const paused = this.stage === 'paused' || (!this.wish.go && this.wish.verb === 'pause');
-    if (this.stage === 'ended' || this.stage === 'exporting') {
-      throw new Error('the run has ended');
+    if (this.stage === 'ended') throw new Error('the run has ended');
+    if (this.stage === 'exporting') {
+      throw new Error('the run is at its end and being exported: ask again in a moment');
     }
     if (verb === 'resume' && !paused) throw new Error('the run is not paused');
     if (verb === 'pause' && paused) throw new Error('the run is paused or about to pause');

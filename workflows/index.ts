@@ -1,1 +1,2 @@
+export { deleteRun } from './delete-run.ts';
 export { trainRun } from './train-run.ts';

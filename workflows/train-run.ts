@@ -3,7 +3,6 @@
  * The record says where the run is, so that a workflow that starts anew goes on from there.
  */
 import {
-  ActivityCancellationType,
   ActivityFailure,
   allHandlersFinished,
   ApplicationFailure,
@@ -12,27 +11,13 @@ import {
   ContinueAsNew,
   continueAsNew,
   isCancellation,
-  proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/index.ts';
+import { long, quick } from './activities.ts';
 import { Helm } from './helm.ts';
 import type { TrainRunInput } from './messages.ts';
 
 const EPOCHS_A_HISTORY = 100;
-
-const quick = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
-});
-
-/** Work with a heartbeat: a dead worker is noticed after 10 s, or at once by the next worker. */
-const long = proxyActivities<Activities>({
-  startToCloseTimeout: '90 days',
-  heartbeatTimeout: '10s',
-  retry: { initialInterval: '100ms', backoffCoefficient: 1 },
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
 
 export async function trainRun(input: TrainRunInput): Promise<void> {
   const { run, wish } = input;
@@ -56,7 +41,15 @@ async function sail(input: TrainRunInput, helm: Helm): Promise<{ state: 'done' |
   await long.preflight(run);
   await long.prepareData(run);
   let position = await quick.position(run);
-  for (let epochs = 0; position.stage !== 'finished';) {
+  for (let epochs = 0; ;) {
+    if (position.stage === 'finished') {
+      helm.stage = 'exporting';
+      // One that was taken while the position was looked up: the record has its epochs by now.
+      await condition(allHandlersFinished);
+      if (!helm.tookExtension()) break;
+      position = await quick.position(run);
+      continue;
+    }
     if (helm.holds && (await hold(run, helm)) === 'stop') return { state: 'stopped' };
 
     helm.stage = 'waiting';
@@ -77,7 +70,6 @@ async function sail(input: TrainRunInput, helm: Helm): Promise<{ state: 'done' |
       await continueAsNew<typeof trainRun>({ ...input, wish: helm.wish });
     }
   }
-  helm.stage = 'exporting';
   await long.exportRun(run);
   return { state: 'done' };
 }

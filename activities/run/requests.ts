@@ -1,6 +1,7 @@
 /** What the workflow notes in the record about what people asked for. */
 import { immediate } from '../../db/connection.ts';
 import { releaseDevice } from '../../db/devices.ts';
+import { extendRun } from '../../db/extend.ts';
 import {
   acknowledgeRequest,
   finishRequest,
@@ -11,7 +12,7 @@ import { getRun, setRunState, updateRun } from '../../db/runs.ts';
 import { epochCheckpoint } from '../../db/checkpoints.ts';
 import type { Deps } from '../deps.ts';
 
-export type Verb = 'pause' | 'resume' | 'stop' | 'save' | 'sample';
+export type Verb = 'pause' | 'resume' | 'stop' | 'save' | 'sample' | 'extend' | 'delete';
 export type After = 'now' | 'step' | 'epoch';
 
 export interface RunRequest {
@@ -38,6 +39,7 @@ export const createAcknowledge = ({ db }: Deps) =>
     const reason = after === 'now' ? 'at once' : `after this ${after}`;
     if (verb === 'pause') setRunState(db, runId, 'pausing', { reason });
     if (verb === 'stop') setRunState(db, runId, 'stopping', { reason });
+    if (verb === 'extend') extendRun(db, id);
   });
 
 export const createMarkPaused = ({ db }: Deps) =>

@@ -1,6 +1,7 @@
 /** Runs from start to end under a real `tiller up`: real engine, real worker, real processes. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
@@ -9,6 +10,7 @@ import { keptCheckpoints } from '../../db/checkpoints.ts';
 import { openRecord, type Db } from '../../db/connection.ts';
 import { listEpochs } from '../../db/epochs.ts';
 import { eventsAfter } from '../../db/events.ts';
+import { forgetRun, isForgotten } from '../../db/forget.ts';
 import { homePaths } from '../../db/home.ts';
 import { openLaunches } from '../../db/launches.ts';
 import { readPoints } from '../../db/metrics.ts';
@@ -48,14 +50,15 @@ async function start(
   {
     epochs = 2,
     priority = 3,
+    schedule = 'constant',
     epochsAHistory,
-  }: { epochs?: number; priority?: number; epochsAHistory?: number } = {},
+  }: { epochs?: number; priority?: number; schedule?: string; epochsAHistory?: number } = {},
 ): Promise<string> {
   const recipe = recipeSchema.parse({
     trainer: { command: [process.execPath, trainer] },
     settings,
     priority,
-    train: { epochs, steps_per_epoch: 20 },
+    train: { epochs, schedule, steps_per_epoch: 20 },
   });
   const fields = {
     name: 'fixture',
@@ -179,6 +182,86 @@ describe('a run', () => {
     expect(getRun(db, run)).toMatchObject({ state_code: 'DISK_FULL' });
     await reaches(run, 'done');
     expect(steps(run)).toEqual(upTo(20));
+  });
+});
+
+describe('a run that is extended', () => {
+  const extend = (run: string, epochs: number) =>
+    sendRequest(client, db, { run, verb: 'extend', epochs });
+
+  test('while it goes does not end where it would have, and when done goes on from there', async () => {
+    const run = await start({ ms: 30, evaluates: true }, { epochs: 1 });
+    await until(() => steps(run).length > 2, 'some steps');
+    const { done_at: done } = await extend(run, 1);
+    expect(done).not.toBeNull();
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+    await extend(run, 2);
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(80));
+    expect(
+      listEpochs(db, run)
+        .map(({ epoch, state: at }) => [epoch, at])
+        .at(-1),
+    ).toEqual([4, 'evaluated']);
+    const kinds = eventsAfter(db, 0, run).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'extended')).toHaveLength(2);
+    expect(kinds).not.toContain('difference');
+  });
+
+  test('while paused stays so, and then goes to the new end', async () => {
+    const run = await start({ ms: 30 }, { epochs: 1 });
+    await until(() => steps(run).length > 2, 'some steps');
+    await sendRequest(client, db, { run, verb: 'pause' });
+    await reaches(run, 'paused');
+    await extend(run, 1);
+    expect(state(run)).toBe('paused');
+    await sendRequest(client, db, { run, verb: 'resume' });
+    await reaches(run, 'done');
+    expect(steps(run)).toEqual(upTo(40));
+  });
+
+  test('is refused where the learning rate was laid out for its end', async () => {
+    const run = await start({}, { epochs: 1, schedule: 'cosine' });
+    await reaches(run, 'done');
+    await expect(extend(run, 1)).rejects.toMatchObject({
+      code: 'REQUEST_REFUSED',
+      message: expect.stringContaining("can't be extended now: its learning rate falls"),
+    });
+    expect(getRun(db, run)).toMatchObject({ state: 'done', epochs: 1 });
+  });
+});
+
+describe('a run that is deleted', () => {
+  const remove = (run: string) => sendRequest(client, db, { run, verb: 'delete' });
+  const folderOf = (run: string): string => join(homePaths(home).runs, run);
+
+  test('is gone with its files, and stays so', async () => {
+    const run = await start({ ms: 5 }, { epochs: 1 });
+    await until(() => steps(run).length > 1, 'a step');
+    await expect(remove(run)).rejects.toMatchObject({
+      code: 'REQUEST_REFUSED',
+      message: expect.stringContaining('stop it first'),
+    });
+    await reaches(run, 'done');
+    expect(existsSync(folderOf(run))).toBe(true);
+    await remove(run);
+    expect(isForgotten(db, run)).toBe(true);
+    expect(existsSync(folderOf(run))).toBe(false);
+    await expect(remove(run)).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' });
+  });
+
+  test('and whose files were left by a kill, loses them at the next start', async () => {
+    const run = await start({}, { epochs: 1 });
+    await reaches(run, 'done');
+    await client.workflow.getHandle(workflowIdOf(run)).result();
+    forgetRun(db, run, folderOf(run));
+    const stranger = join(homePaths(home).runs, 'not-of-the-record');
+    await mkdir(stranger);
+    const worker = readProcesses(db).find(({ role }) => role === 'worker');
+    process.kill(worker!.pid, 'SIGKILL');
+    await until(() => !existsSync(folderOf(run)), 'the next worker to sweep');
+    expect(existsSync(stranger)).toBe(true);
   });
 });
 

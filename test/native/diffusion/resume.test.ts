@@ -56,6 +56,18 @@ describe('resuming', () => {
     );
   });
 
+  test('beyond the epochs of its recipe is bit for bit what a longer recipe trains', async () => {
+    const { where: other, trace: expected } = await whole();
+    const where = await place();
+    const recipe = { train: { epochs: 1 } };
+    const first = await train(where, { recipe });
+    const second = await train(where, { ...secondEpoch(where), recipe });
+    expect([...trace(first), ...trace(second)]).toEqual(expected);
+    expect(await contents(checkpointPath(where, 2 * STEPS))).toEqual(
+      await contents(checkpointPath(other, 2 * STEPS)),
+    );
+  });
+
   test('without the moments it would be another run', async () => {
     const { where: other, trace: expected } = await whole();
     const where = await place();
