@@ -38,7 +38,6 @@ struct DeviceInfo {
   std::string description;  // the maker's: NVIDIA GeForce RTX 3090
   size_t memory_free = 0;   // bytes; 0 where the driver does not say
   size_t memory_total = 0;
-  bool discrete = false;    // a card of its own, not the processor or its graphics
   ggml_backend_dev_t handle = nullptr;
 };
 
@@ -179,25 +178,11 @@ inline std::vector<DeviceInfo> list_devices() {
     DeviceInfo info{.kind = detail::kind_of(device),
                     .name = ggml_backend_dev_name(device),
                     .description = ggml_backend_dev_description(device),
-                    .discrete = type == GGML_BACKEND_DEVICE_TYPE_GPU,
                     .handle = device};
     ggml_backend_dev_memory(device, &info.memory_free, &info.memory_total);
     devices.push_back(info);
   }
   return devices;
-}
-
-// What `auto` means here: the first card, else our own kernels on the processor. A processor's own
-// graphics are slower than those kernels.
-inline std::string choose_device(const std::string& device) {
-  if (device != "auto") return device;
-  const auto devices = list_devices();
-  for (const char* kind : {"cuda", "metal", "vulkan"}) {
-    for (const auto& info : devices) {
-      if (info.kind == kind && (info.discrete || info.kind == "metal")) return kind;
-    }
-  }
-  return "cpu";
 }
 
 // An opened device. `kind` as in a recipe, or ggml's own name where there are several (CUDA1).

@@ -4,15 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "diffusion/evaluation.h"
 #include "diffusion/sampler.h"
+#include "diffusion/validation.h"
 #include "formats/png.h"
 
 namespace tiller {
 
 // Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass
 // of two. With guidance 1 the negative has no part in it.
-inline std::vector<uint8_t> sample_picture(const EvaluationContext& c, const Prompt& prompt, int width,
+inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& prompt, int width,
                                            int height) {
   const auto& settings = c.recipe.samples;
   const int rows = height / c.codec.stride(), columns = width / c.codec.stride();
@@ -42,7 +42,7 @@ inline std::vector<uint8_t> sample_picture(const EvaluationContext& c, const Pro
 }
 
 // Files are named by all that makes a sample what it is: made again, it is the same file.
-inline void make_sample(const EvaluationContext& c, int index, const std::string& request) {
+inline void make_sample(const Context& c, int index, const std::string& request) {
   const auto& settings = c.recipe.samples;
   const Prompt& prompt = settings.prompts[static_cast<size_t>(index)];
   const int width = prompt.width.value_or(c.state.width), height = prompt.height.value_or(c.state.height);
@@ -85,7 +85,7 @@ inline void make_sample(const EvaluationContext& c, int index, const std::string
 
 // Returns false if go_on() ended it.
 template <class GoOn>
-bool make_samples(const EvaluationContext& c, const Wishes::Samples& wish, const GoOn& go_on) {
+bool make_samples(const Context& c, const Wishes::Samples& wish, const GoOn& go_on) {
   const int count = static_cast<int>(c.recipe.samples.prompts.size());
   std::vector<int> prompts = wish.prompts;
   if (prompts.empty())

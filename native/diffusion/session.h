@@ -1,5 +1,5 @@
 // One job of tiller-diffusion: the model, its data and its position; a step, a checkpoint. What is
-// measured and shown of it is in evaluation.h and samples.h.
+// measured and shown of it is in validation.h and samples.h.
 #pragma once
 
 #include <chrono>
@@ -9,10 +9,12 @@
 
 #include "compute/adamw.h"
 #include "diffusion/draws.h"
-#include "diffusion/evaluation.h"
+#include "diffusion/finite.h"
+#include "diffusion/inputs.h"
 #include "diffusion/network.h"
 #include "diffusion/samples.h"
 #include "diffusion/start.h"
+#include "diffusion/validation.h"
 #include "training/conversation.h"
 #include "training/machine.h"
 
@@ -30,9 +32,8 @@ class Session {
     if (training && !data_)
       throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing",
                     "Give the recipe a data section.");
-    device_ = job_.device == "cpu" ? "cpu" : choose_device(job_.device);
     state_ = find_start(job_, recipe_, *codec_, data_);
-    network_.emplace(recipe_, *codec_, state_.vocabulary, training, device_, job_.threads);
+    network_.emplace(recipe_, *codec_, state_.vocabulary, training, job_.device, job_.threads);
     check_sizes(recipe_, codec_->stride() * network_->size_multiple(), data_, state_);
     say_hello(program);
     load(training);
@@ -58,7 +59,7 @@ class Session {
       const size_t first = items.size();
       for (int i = 0; i < batch; i++) items.push_back(&fill(pass, i, state_.seen + items.size()));
       pass.forward();
-      refuse_infinite(step, pass.loss->losses, {items.begin() + static_cast<long>(first), items.end()});
+      refuse_infinite(step, pass.loss->losses, std::span(items).subspan(first));
       loss += pass.loss->total();
       pass.backward();
     }
@@ -138,7 +139,7 @@ class Session {
  private:
   using Clock = std::chrono::steady_clock;
 
-  EvaluationContext context() {
+  Context context() {
     return {recipe_, *network_,     *codec_, schedule_, state_, job_.folder / "samples",
             epoch(), conversation_, warned_};
   }
@@ -146,15 +147,15 @@ class Session {
   // ---- beginning -----------------------------------------------------------------------------
 
   void say_hello(const fs::path& program) {
-    Json fingerprint = {{"device", device_},
+    Json fingerprint = {{"device", job_.device},
                         {"threads", job_.threads},
                         {"kernels", vector_set()},
                         {"build", build_id(program)}};
-    if (device_ != "cpu") fingerprint["kernels"] = network_->fingerprint();
+    if (job_.device != "cpu") fingerprint["kernels"] = network_->fingerprint();
     conversation_.say("hello", {{"protocol", 1},
                                 {"trainer", "tiller-diffusion"},
                                 {"version", "0.1.0"},
-                                {"device", device_},
+                                {"device", job_.device},
                                 {"fingerprint", fingerprint},
                                 {"knows",
                                  {"step", "validation", "checkpoint", "sample", "progress", "warning",
@@ -222,30 +223,11 @@ class Session {
     return hash.hex().substr(0, 16);
   }
 
-  void refuse_infinite(int64_t step, const std::vector<double>& losses,
-                       const std::vector<const Item*>& items) const {
-    std::vector<const Item*> bad;
-    for (size_t i = 0; i < items.size(); i++)
-      if (!std::isfinite(losses[i])) bad.push_back(items[i]);
-    if (!bad.empty()) throw not_finite("loss", step, bad);
-  }
-  static Failure not_finite(const std::string& what, int64_t step, const std::vector<const Item*>& items) {
-    std::string names;
-    for (size_t i = 0; i < items.size() && i < 8; i++)
-      names += (i > 0 ? ", " : "") + items[i]->key + " (" + items[i]->main_caption() + ")";
-    if (items.size() > 8) names += " and " + std::to_string(items.size() - 8) + " more";
-    return {kBadData, "LOSS_NOT_FINITE",
-            "the " + what + " of step " + std::to_string(step) + " is not finite, with the pictures " + names,
-            "The weights before this step are in the last checkpoint. Lower train.learning_rate, or look at "
-            "these pictures."};
-  }
-
   Job job_;
   Recipe recipe_;
   Conversation& conversation_;
   std::unique_ptr<LatentCodec> codec_;
   Schedule schedule_;
-  std::string device_;
   std::optional<Dataset> data_;
   State state_;
   std::optional<Network> network_;

@@ -85,7 +85,7 @@ Failure explain(const std::exception& error) {
     return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
   if (dynamic_cast<const OutOfDeviceMemory*>(&error))
     return {kTryAgain, "TRAINER_BUSY", error.what(),
-            "Close what else uses the device, or lower train.batch."};
+            "Close what else uses the device, or lower train.batch or the sizes of samples.prompts."};
   return failure_of(error);
 }
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <system_error>
 
-#include "compute/device_weights.h"
 #include "formats/safetensors.h"
 
 namespace tiller {
@@ -22,7 +21,7 @@ struct Failure : std::runtime_error {
   std::string code, hint;
 };
 
-// Every other exception, as a failure.
+// Every other exception, as a failure; a device's are told by whoever opens one.
 inline Failure failure_of(const std::exception& error) {
   if (const auto* known = dynamic_cast<const Failure*>(&error)) return *known;
   if (const auto* file = dynamic_cast<const std::system_error*>(&error)) {
@@ -36,12 +35,6 @@ inline Failure failure_of(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error)) {
     return {kTryAgain, "TRAINER_BUSY", "out of memory",
             "Lower train.batch, or the sizes of samples.prompts."};
-  }
-  if (const auto* device = dynamic_cast<const DeviceError*>(&error)) {
-    return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
-  }
-  if (dynamic_cast<const OutOfDeviceMemory*>(&error)) {
-    return {kTryAgain, "TRAINER_BUSY", error.what(), "Lower train.batch, or the sizes of samples.prompts."};
   }
   if (dynamic_cast<const FormatError*>(&error)) return {kBadData, "CHECKPOINT_CORRUPT", error.what()};
   return {kBug, "TRAINER_BUG", error.what(), "This is a fault of the trainer; please report it."};
