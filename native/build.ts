@@ -3,10 +3,11 @@ import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { execa, ExecaError } from 'execa';
+import { cacheFolder, moveInto } from './cache.ts';
 import { type Compiler, compilerFlags, findCompiler, processorName } from './compiler.ts';
 import { NativeError } from './errors.ts';
-import { type Ggml, locateGgml, moveInto } from './ggml.ts';
-import { type BuildOptions, cacheFolder, runOptions } from './options.ts';
+import { type Ggml, locateGgml } from './ggml.ts';
+import { type BuildOptions, runOptions } from './options.ts';
 import { collectSources, nativeFolder, sourceOf } from './sources.ts';
 
 export interface Built {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa, ExecaError } from 'execa';
+import { cacheFolder, moveInto } from './cache.ts';
 import { NativeError } from './errors.ts';
-import { type BuildOptions, cacheFolder, runOptions } from './options.ts';
+import { type BuildOptions, runOptions } from './options.ts';
 
 /** Where ggml is: prebuilt libraries out of node-llama-cpp, headers out of its source bundle. */
 export interface Ggml {
@@ -124,14 +125,4 @@ function gitFailure(error: unknown, bundle: string): unknown {
     hint: 'Remove node_modules/node-llama-cpp and run `npm install` again.',
     cause: error,
   });
-}
-
-/** Renames a finished folder into place. If another build was first, its folder stands. */
-export async function moveInto(temporary: string, folder: string): Promise<void> {
-  try {
-    await rename(temporary, folder);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-  }
 }

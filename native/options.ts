@@ -1,6 +1,3 @@
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
-
 /** What every step of a build is given. */
 export interface BuildOptions {
   /** Called with one line a stage: what is being done. */
@@ -8,12 +5,6 @@ export interface BuildOptions {
   /** The environment in which programs are looked up and run. */
   env?: NodeJS.ProcessEnv;
   signal?: AbortSignal;
-}
-
-/** The XDG cache folder; a relative XDG_CACHE_HOME is ignored, as the XDG specification says. */
-export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  const home = env['XDG_CACHE_HOME'];
-  return join(home && isAbsolute(home) ? home : join(homedir(), '.cache'), 'tiller');
 }
 
 /** How execa is to run a program: in this environment alone, and stopped with the build. */
