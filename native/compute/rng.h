@@ -24,7 +24,6 @@ enum class Purpose : uint32_t {
   caption_choice = 6,
   sample_noise = 7,
   validation_noise = 8,
-  validation_timestep = 9,
   augmentation = 10,
   test = 1000,
 };

@@ -99,7 +99,7 @@ inline void feed_forward_backward(const FeedForwardJob& job, const FeedForwardGr
         const auto [cumulative, density] = normal_distribution(x);
         const Vec act = x * cumulative;
         store(u + e, dp * act);
-        store(gate + e, dp * value * (cumulative + x * density * 0.39894228f));
+        store(gate + e, dp * value * (cumulative + x * density * kDensityFactor));
         store(p + e, value * act);
       }
     if (g.dx == nullptr) continue;

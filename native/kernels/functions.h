@@ -31,8 +31,9 @@ TILLER_INLINE Vec sigmoid(Vec x) { return 1.f / (1.f + exp(-x)); }
 
 // The normal distribution's Φ(x), and exp(-x²/2).
 struct NormalDistribution {
-  Vec cumulative, density; // the density without its factor 1/√(2π)
+  Vec cumulative, density; // the density without its factor
 };
+inline constexpr float kDensityFactor = 0.39894228f; // 1/√(2π)
 // erfc by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7.
 TILLER_INLINE NormalDistribution normal_distribution(Vec x) {
   const Vec z = max(x, -x) * 0.70710678f;
@@ -46,12 +47,8 @@ TILLER_INLINE NormalDistribution normal_distribution(Vec x) {
   return {x < 0.f ? half_erfc : 1.f - half_erfc, density};
 }
 
-// x Φ(x), and its derivative Φ(x) + x φ(x).
+// x Φ(x). Its derivative is Φ(x) + x φ(x).
 TILLER_INLINE Vec gelu(Vec x) { return x * normal_distribution(x).cumulative; }
-TILLER_INLINE Vec gelu_derivative(Vec x) {
-  const auto [cumulative, density] = normal_distribution(x);
-  return cumulative + x * density * 0.39894228f;
-}
 
 // silu(x) = x σ(x); silu'(x) = σ + x σ (1 - σ).
 TILLER_INLINE Vec silu(Vec x) { return x * sigmoid(x); }

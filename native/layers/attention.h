@@ -11,7 +11,8 @@
 #pragma once
 #include "compute/graph_attention.h"
 #include "compute/tape.h"
-#include "kernels/attention.h"
+#include "kernels/attention_backward.h"
+#include "kernels/attention_forward.h"
 
 namespace tiller {
 

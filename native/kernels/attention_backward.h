@@ -1,154 +1,10 @@
-// Attention without its matrix of weights: one head of one picture at a time, in panels of queries or
-// keys that stay in L1, with a running softmax; the backward pass recomputes the weights from the
-// log-sum-exp (T. Dao et al., "FlashAttention", 2022, algorithms 1 and 4). Scores are kept with their
-// panel's side innermost, so that no sum runs across a vector. Formulas: layers/attention.h.
+// The backward pass of attention: the weights are computed again from the log-sum-exp (T. Dao et al.,
+// "FlashAttention", 2022, algorithm 4), for one block of queries and one panel of keys at a time. Scores
+// are kept with the keys innermost. Formulas: layers/attention.h.
 #pragma once
-#include <cmath>
-
-#include "compute/arena.h"
-#include "compute/pool.h"
-#include "kernels/functions.h"
-#include "kernels/tile.h"
+#include "kernels/attention_tiles.h"
 
 namespace tiller {
-
-struct AttentionJob {
-  int pictures, queries, keys, heads, head_size;
-  bool causal;
-  const float* q; // query t of picture n: q + (n * queries + t) * q_stride + head * head_size
-  int q_stride;
-  const float *k, *v; // with kv_stride
-  int kv_stride;
-  float* o; // [pictures, queries, heads * head_size]
-  float* lse; // [pictures, heads, queries]: log2 of the sum of 2^score
-
-  int o_stride() const { return heads * head_size; }
-  float scale() const { return 1 / std::sqrt((float)head_size); }
-};
-
-namespace attention_detail {
-
-inline constexpr int kKeyBlock = 128;  // keys between two rescalings of the running softmax
-inline constexpr int kQueryBlock = 32; // queries at a time in the backward pass
-inline constexpr float kMasked = -1e30f;
-
-// c[i][j] += sum over k: a[i * a_row + k * a_step] * b[k * b_step + j]
-template <int Rows, int Vectors>
-TILLER_INLINE void add_products(Vec (&c)[Rows][Vectors], const float* a, int a_row, int a_step,
-                                const float* b, int b_step, int depth) {
-  for (int k = 0; k < depth; k++, a += a_step, b += b_step) {
-    Vec y[Vectors];
-    for (int j = 0; j < Vectors; j++) y[j] = load(b + j * kLanes);
-    for (int i = 0; i < Rows; i++) {
-      const Vec x = broadcast(a[(ptrdiff_t)i * a_row]);
-      for (int j = 0; j < Vectors; j++) c[i][j] += x * y[j];
-    }
-  }
-}
-
-template <int Rows, int Vectors>
-TILLER_INLINE void fill_tile(Vec (&c)[Rows][Vectors], const float* from, int stride) {
-  for (int i = 0; i < Rows; i++)
-    for (int j = 0; j < Vectors; j++) c[i][j] = load(from + (ptrdiff_t)i * stride + j * kLanes);
-}
-template <int Rows, int Vectors>
-TILLER_INLINE void store_tile(const Vec (&c)[Rows][Vectors], float* to, int stride) {
-  for (int i = 0; i < Rows; i++)
-    for (int j = 0; j < Vectors; j++) store(to + (ptrdiff_t)i * stride + j * kLanes, c[i][j]);
-}
-
-// first, first + 1, …
-TILLER_INLINE VecInt counting(int first) {
-  VecInt v;
-  for (int i = 0; i < kLanes; i++) v[i] = first + i;
-  return v;
-}
-
-// to[d][i] = from[i][d] * factor for `count` of Width rows; the others are zero.
-template <int Width>
-inline void pack_transposed(const float* from, int stride, int count, int size, float factor, float* to) {
-  for (int d = 0; d < size; d++, to += Width) {
-    for (int i = 0; i < count; i++) to[i] = from[(size_t)i * stride + d] * factor;
-    for (int i = count; i < Width; i++) to[i] = 0;
-  }
-}
-
-} // namespace attention_detail
-
-inline void attention_forward_head(const AttentionJob& job, int n, int head) {
-  using namespace attention_detail;
-  const int size = job.head_size, qs = job.q_stride, ks = job.kv_stride;
-  const float* q = job.q + (size_t)n * job.queries * qs + head * size;
-  const float* k = job.k + (size_t)n * job.keys * ks + head * size;
-  const float* v = job.v + (size_t)n * job.keys * ks + head * size;
-  float* o = job.o + (size_t)n * job.queries * job.o_stride() + head * size;
-  float* lse = job.lse + ((size_t)n * job.heads + head) * job.queries;
-  Scratch scratch;
-  float* scores = scratch.take(kKeyBlock * kPanel); // [key][query]
-  float *qt = scratch.take(size * kPanel), *ot = scratch.take(size * kPanel); // [channel][query]
-  float* kt = scratch.take(round_up(job.keys, kKeyBlock) * size); // [block of keys][channel][key]
-  for (int k0 = 0; k0 < job.keys; k0 += kKeyBlock) {
-    const int count = std::min(kKeyBlock, job.keys - k0);
-    pack_transposed<kKeyBlock>(k + (size_t)k0 * ks, ks, count, size, 1, kt + (size_t)k0 * size);
-  }
-  for (int q0 = 0; q0 < job.queries; q0 += kPanel) {
-    const int count = std::min(kPanel, job.queries - q0);
-    const int keys = job.causal ? std::min(job.keys, q0 + count) : job.keys;
-    pack_transposed<kPanel>(q + (size_t)q0 * qs, qs, count, size, job.scale() * kLog2E, qt);
-    Vec most[kTileVectors], total[kTileVectors] = {};
-    for (auto& m : most) m = broadcast(kMasked);
-    for (int k0 = 0; k0 < keys; k0 += kKeyBlock) {
-      const int block = std::min(kKeyBlock, keys - k0);
-      Vec before[kTileVectors];
-      for (int j = 0; j < kTileVectors; j++) before[j] = most[j];
-      for_each_tile(block, [&](int first, int rows) { // (1)
-        with_constant_rows(rows, [&]<int Rows>() {
-          Vec c[Rows][kTileVectors] = {};
-          add_products(c, kt + (size_t)k0 * size + first, 1, kKeyBlock, qt, kPanel, size);
-          for (int j = 0; job.causal && j < kTileVectors; j++)
-            for (int i = 0; i < Rows; i++)
-              c[i][j] = counting(q0 + j * kLanes) < k0 + first + i ? broadcast(kMasked) : c[i][j];
-          for (int i = 0; i < Rows; i++)
-            for (int j = 0; j < kTileVectors; j++) most[j] = max(most[j], c[i][j]);
-          store_tile(c, scores + first * kPanel, kPanel);
-        });
-      });
-      Vec shrink[kTileVectors];
-      for (int j = 0; j < kTileVectors; j++) {
-        shrink[j] = exp2_below_127(before[j] - most[j]);
-        total[j] *= shrink[j];
-      }
-      for (int i = 0; i < block; i++) // (2)
-        for (int j = 0; j < kTileVectors; j++) {
-          const Vec p = exp2_below_127(load(scores + i * kPanel + j * kLanes) - most[j]);
-          total[j] += p;
-          store(scores + i * kPanel + j * kLanes, p);
-        }
-      for_each_tile(size, [&](int first, int rows) { // (3)
-        with_constant_rows(rows, [&]<int Rows>() {
-          Vec c[Rows][kTileVectors] = {};
-          if (k0 > 0) {
-            fill_tile(c, ot + first * kPanel, kPanel);
-            for (int i = 0; i < Rows; i++)
-              for (int j = 0; j < kTileVectors; j++) c[i][j] *= shrink[j];
-          }
-          add_products(c, v + (size_t)k0 * ks + first, 1, ks, scores, kPanel, block);
-          store_tile(c, ot + first * kPanel, kPanel);
-        });
-      });
-    }
-    float inverse[kPanel], highest[kPanel];
-    for (int j = 0; j < kTileVectors; j++) {
-      store(inverse + j * kLanes, 1.f / total[j]);
-      store(highest + j * kLanes, most[j]);
-    }
-    for (int i = 0; i < count; i++) {
-      lse[q0 + i] = highest[i] - std::log2(inverse[i]);
-      float* out = o + (size_t)(q0 + i) * job.o_stride();
-      for (int d = 0; d < size; d++) out[d] = ot[d * kPanel + i] * inverse[i];
-    }
-  }
-}
 
 struct AttentionGradients {
   const float* dout; // as o
@@ -158,6 +14,8 @@ struct AttentionGradients {
 };
 
 namespace attention_detail {
+
+inline constexpr int kQueryBlock = 32; // queries at a time
 
 // What the backward pass of one head works on. Packed rows are `size` long, wide ones `wide`.
 struct HeadBuffers {
