@@ -16,6 +16,7 @@ class Checks {
     std::fflush(stdout);
     failed_ += !ok;
   }
+  void holds(const std::string& name, bool ok) { expect(name, ok ? 0 : 1, 0); }
   int exit_code() const { return failed_ ? 1 : 0; }
 
  private:

@@ -14,14 +14,12 @@ namespace {
 
 Checks checks;
 
-void expect(const std::string& name, bool fine) { checks.expect(name, fine ? 0 : 1, 0); }
-
 void random_numbers() {
   // The known answers of the generator's authors (Random123, kat_vectors).
-  expect("philox of zeros", philox({0, 0, 0, 0}, 0) == Philox{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  expect("philox of ones", philox({~0u, ~0u, ~0u, ~0u}, ~uint64_t{0}) ==
+  checks.holds("philox of zeros", philox({0, 0, 0, 0}, 0) == Philox{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  checks.holds("philox of ones", philox({~0u, ~0u, ~0u, ~0u}, ~uint64_t{0}) ==
                                Philox{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  expect("philox of pi", philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822) ==
+  checks.holds("philox of pi", philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822) ==
                              Philox{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
   double sum = 0, squares = 0;
   RandomStream normals(1, Purpose::test);
@@ -32,10 +30,10 @@ void random_numbers() {
   checks.expect("normal mean", std::abs(sum / 100000), 0.01);
   checks.expect("normal variance", std::abs(squares / 100000 - 1), 0.02);
   const auto order = RandomStream(1, Purpose::order, 3).permutation(1000);
-  expect("a permutation holds everything once", std::set<int>(order.begin(), order.end()).size() == 1000);
-  expect("the same names give the same order", order == RandomStream(1, Purpose::order, 3).permutation(1000));
-  expect("another epoch gives another order", order != RandomStream(1, Purpose::order, 4).permutation(1000));
-  expect("another purpose gives other numbers",
+  checks.holds("a permutation holds everything once", std::set<int>(order.begin(), order.end()).size() == 1000);
+  checks.holds("the same names give the same order", order == RandomStream(1, Purpose::order, 3).permutation(1000));
+  checks.holds("another epoch gives another order", order != RandomStream(1, Purpose::order, 4).permutation(1000));
+  checks.holds("another purpose gives other numbers",
          RandomStream(1, Purpose::noise).bits() != RandomStream(1, Purpose::timestep).bits());
 }
 
@@ -46,7 +44,7 @@ void pool() {
     for (int round = 0; round < 500; round++) {
       pool.split(7, [&](Range part) { sum += part.end - part.begin; });
     }
-    expect("a pool of " + std::to_string(threads) + " does everything once", sum == 3500);
+    checks.holds("a pool of " + std::to_string(threads) + " does everything once", sum == 3500);
   }
 }
 
@@ -67,9 +65,9 @@ void parameters() {
     worst = std::max(worst, relative_error(out, in, in.size()));
   }
   checks.expect("tensors are stored as they were loaded", worst, 0);
-  expect("frozen blocks have no gradient", p.find("frozen.weight")->segments[0].block->gradient == nullptr);
+  checks.holds("frozen blocks have no gradient", p.find("frozen.weight")->segments[0].block->gradient == nullptr);
   const Block& conv = *p.find("conv.weight")->segments[0].block;
-  expect("OIHW: [2][3][1][2] is tap 5 of input 3 and output 2",
+  checks.holds("OIHW: [2][3][1][2] is tap 5 of input 3 and output 2",
          conv.weight[conv.index(5, 3, 2)] == (float)((2 * 5 + 3) * 9 + 5));
 }
 
@@ -112,8 +110,8 @@ void optimizer() {
   const std::vector<float> before(weights, weights + n);
   p.data(Buffer::gradient)[layer.w->offset] = NAN;
   layer.w->gradient_written = true;
-  expect("a gradient that is not finite is told", !std::isfinite(adamw_step(pool, p, o, 4)));
-  expect("and changes nothing", std::equal(before.begin(), before.end(), weights));
+  checks.holds("a gradient that is not finite is told", !std::isfinite(adamw_step(pool, p, o, 4)));
+  checks.holds("and changes nothing", std::equal(before.begin(), before.end(), weights));
 }
 
 void memory() {
@@ -132,7 +130,7 @@ void memory() {
       const bool overlap = a.offset < b.offset + b.size && b.offset < a.offset + a.size;
       apart = apart && !(overlap && a.life.meets(b.life)) && a.offset + a.size <= total;
     }
-  expect("buffers that live at the same time lie apart", apart);
+  checks.holds("buffers that live at the same time lie apart", apart);
 }
 
 } // namespace

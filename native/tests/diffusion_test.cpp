@@ -61,7 +61,7 @@ void check_samplers(Checks& checks, const nlohmann::json& golden) {
                   });
     const std::string name = entry["sampler"].get<std::string>() + " " +
                              entry["prediction"].get<std::string>() + " " + std::to_string(steps) + " steps";
-    checks.expect(name + ": timesteps", walk == entry["timesteps"].get<std::vector<int>>() ? 0 : 1, 0);
+    checks.holds(name + ": timesteps", walk == entry["timesteps"].get<std::vector<int>>());
     checks.expect(name, relative_error(x, entry["x"].get<std::vector<float>>(), x.size()), 1e-4);
   }
 }
@@ -85,7 +85,7 @@ void check_codecs(Checks& checks) {
     checks.expect(std::string(name) + ": deviation 1", std::fabs(squares / n - 1), 1e-5);
     statistics.restore(latent);
     codec->decode(latent.data(), width, height, back.data());
-    checks.expect(std::string(name) + ": nothing is lost", rgb == back ? 0 : 1, 0);
+    checks.holds(std::string(name) + ": nothing is lost", rgb == back);
   }
   const auto codec = make_codec("space-to-depth-2");
   const uint8_t block[12] = {0, 0, 0, 255, 255, 255, 51, 51, 51, 204, 204, 204};  // 2 x 2, row by row
@@ -98,24 +98,16 @@ void check_codecs(Checks& checks) {
 void check_words(Checks& checks) {
   const std::vector<std::string> expected = {"smiling", "cat",  "face", "with", "heart",
                                              "eyes",    "élan", "жук",  "42",   "日本"};
-  checks.expect(
-      "words",
-      split_words("  Smiling cat-face, with heart\u2019eyes! ÉLAN Жук 42 「日本」\xff\xc3") == expected ? 0
-                                                                                                        : 1,
-      0);
+  checks.holds("words", split_words("  Smiling cat-face, with heart\u2019eyes! ÉLAN Жук 42 「日本」\xff\xc3") ==
+                            expected);
   const auto vocabulary = Vocabulary::of_captions({"red heart", "Blue Heart", "a heart"});
-  checks.expect("vocabulary is sorted",
-                vocabulary.words() == std::vector<std::string>{"a", "blue", "heart", "red"} ? 0 : 1, 0);
+  checks.holds("vocabulary is sorted", vocabulary.words() == std::vector<std::string>{"a", "blue", "heart", "red"});
   const auto tokens = vocabulary.tokens("RED green heart", 6);
-  checks.expect("tokens",
-                tokens.ids == std::vector<int>{1, 6, 5, 2, 0, 0} &&
-                        tokens.unknown == std::vector<std::string>{"green"} && !tokens.cut
-                    ? 0
-                    : 1,
-                0);
+  checks.holds("tokens", tokens.ids == std::vector<int>{1, 6, 5, 2, 0, 0} &&
+                             tokens.unknown == std::vector<std::string>{"green"} && !tokens.cut);
   const auto cut = vocabulary.tokens("a a a a a a", 4);
-  checks.expect("a long prompt is cut", cut.ids == std::vector<int>{1, 3, 3, 2} && cut.cut ? 0 : 1, 0);
-  checks.expect("the empty prompt", vocabulary.tokens("", 4).ids == std::vector<int>{1, 2, 0, 0} ? 0 : 1, 0);
+  checks.holds("a long prompt is cut", cut.ids == std::vector<int>{1, 3, 3, 2} && cut.cut);
+  checks.holds("the empty prompt", vocabulary.tokens("", 4).ids == std::vector<int>{1, 2, 0, 0});
 }
 
 void check_draws(Checks& checks) {

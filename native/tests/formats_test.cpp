@@ -1,5 +1,5 @@
-// SHA-256 against the vectors of FIPS 180-4, safetensors against damaged files, PNG and deflate by
-// reading them back (test/native/formats.test.ts decodes the PNG written here with sharp).
+// SHA-256 against the vectors of FIPS 180-4, safetensors against damaged files; pictures for
+// test/native/formats.test.ts, which has sharp decode them.
 //   formats_test FOLDER
 #include <cstdio>
 #include <filesystem>
@@ -28,7 +28,7 @@ void check_sha256(Checks& checks) {
     for (const auto& [text, expected] : vectors) {
       const std::string name =
           "sha256 of " + std::to_string(text.size()) + (portable ? " bytes, portable" : " bytes");
-      checks.expect(name, Sha256(portable).update(text).hex() == expected ? 0 : 1, 0);
+      checks.holds(name, Sha256(portable).update(text).hex() == expected);
     }
     // Cut anywhere, the hash is the same.
     const std::string whole = Sha256(portable).update(million.substr(0, 300)).hex();
@@ -62,7 +62,7 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
     for (int i = 0; i < 6; i++) to[i] = static_cast<float>(index * 10) + static_cast<float>(i) * 0.1f;
   });
   out.finish();
-  checks.expect("the running hash is the file's", out.sha256() == hash_file(path) ? 0 : 1, 0);
+  checks.holds("the running hash is the file's", out.sha256() == hash_file(path));
   const Safetensors good(path);
   double error = good.tensors().size() == 4 && good.metadata().at("format") == "pt" ? 0 : 1;
   for (size_t t = 0; t < tensors.size(); t++) {
@@ -83,9 +83,8 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
   write_text(folder / "halves.safetensors", bytes);
   const Safetensors read(folder / "halves.safetensors");
   const auto h = read.read(*read.find("h")), b = read.read(*read.find("b"));
-  checks.expect(
-      "F16 and BF16",
-      h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && std::isinf(h[3]) && b[0] == 1 && b[1] == -3 ? 0 : 1, 0);
+  checks.holds("F16 and BF16",
+               h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && std::isinf(h[3]) && b[0] == 1 && b[1] == -3);
 
   const auto entry = [](const std::string& name, const std::string& shape, size_t begin, size_t end) {
     return "\"" + name + R"(":{"dtype":"F32","shape":)" + shape + R"(,"data_offsets":[)" +
@@ -124,7 +123,7 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
     } catch (const FormatError& error) {
       refused = std::string(error.what()).find("damaged.safetensors: ") != std::string::npos;
     }
-    checks.expect(std::string("refused: ") + name, refused ? 0 : 1, 0);
+    checks.holds(std::string("refused: ") + name, refused);
   }
 }
 

@@ -32,7 +32,7 @@ class GraphComparison {
   double limit = kAgreement;
   const Backend& backend() const { return backend_; }
 
-  // Gives the blocks memory and normal numbers, `mean` where they are plain (norms' scales).
+  // Gives the blocks memory and normal numbers, about 0.7 where they are vectors (norms' scales).
   void fill(Parameters& parameters, float deviation = 0.3f) {
     parameters.allocate(/*training=*/true);
     for (Block& block : parameters.blocks()) {

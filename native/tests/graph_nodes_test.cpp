@@ -22,12 +22,14 @@ struct Input {
 using Forward = std::function<Tensor(const Nodes&, const std::vector<Tensor>&)>;
 using Backward = std::function<std::vector<Tensor>(const Nodes&, const std::vector<Tensor>&, Tensor)>;
 
-struct Evaluated {
-  std::vector<std::vector<float>> outputs;
-};
+void require(bool fine, const std::string& what) {
+  if (!fine) throw std::runtime_error(what);
+}
 
-// Builds a graph of the wanted outputs, runs it, and reads them.
-Evaluated evaluate(const Backend& backend, const std::vector<Input>& inputs,
+using Numbers = std::vector<std::vector<float>>;
+
+// Builds a graph of the wanted outputs, runs it, and reads them. What fails is thrown.
+Numbers evaluate(const Backend& backend, const std::vector<Input>& inputs,
                    const std::function<std::vector<Tensor>(const Nodes&, const std::vector<Tensor>&)>& build) {
   ggml_context* context = ggml_init({ggml_tensor_overhead() * 512 + ggml_graph_overhead(), nullptr, true});
   Nodes nodes(context, backend);
@@ -44,21 +46,20 @@ Evaluated evaluate(const Backend& backend, const std::vector<Input>& inputs,
     ggml_build_forward_expand(graph, output);
   }
   ggml_gallocr_t allocator = ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend.get()));
-  ggml_gallocr_alloc_graph(allocator, graph);
+  require(ggml_gallocr_alloc_graph(allocator, graph), "no memory for the graph");
   for (size_t i = 0; i < inputs.size(); i++) {
     if (!tensors[i]->buffer) continue;  // unused by this graph
     const void* data = inputs[i].indices.empty() ? static_cast<const void*>(inputs[i].values.data()) : inputs[i].indices.data();
     ggml_backend_tensor_set(tensors[i], data, 0, ggml_nbytes(tensors[i]));
   }
   for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
-    if (!backend.supports(ggml_graph_node(graph, i))) {
-      std::fprintf(stderr, "not supported: %s\n", ggml_op_desc(ggml_graph_node(graph, i)));
-    }
+    const Tensor node = ggml_graph_node(graph, i);
+    require(backend.supports(node), std::string("not supported: ") + ggml_op_desc(node));
   }
-  ggml_backend_graph_compute(backend.get(), graph);
-  Evaluated result;
+  require(ggml_backend_graph_compute(backend.get(), graph) == GGML_STATUS_SUCCESS, "the device failed");
+  Numbers result;
   for (Tensor output : outputs) {
-    auto& values = result.outputs.emplace_back(ggml_nelements(output));
+    auto& values = result.emplace_back(ggml_nelements(output));
     ggml_backend_tensor_get(output, values.data(), 0, ggml_nbytes(output));
   }
   ggml_gallocr_free(allocator);
@@ -82,18 +83,15 @@ class Tester {
   // d/dx Σ r·f(x) by central differences at some places, against the backward's Σ g·slope.
   void check(const std::string& name, std::vector<Input> inputs, const Forward& forward, const Backward& backward) {
     auto run = [&] {
-      return evaluate(backend_, inputs, [&](const Nodes& n, const auto& t) { return std::vector{forward(n, t)}; }).outputs[0];
+      return evaluate(backend_, inputs, [&](const Nodes& n, const auto& t) { return std::vector{forward(n, t)}; })[0];
     };
     const auto y = run();
     std::vector<float> r;
     std::normal_distribution<float> normal;
     for (size_t i = 0; i < y.size(); i++) r.push_back(normal(engine_));
-    auto with_g = inputs;
-    Tensor shape = nullptr;
     const auto grads = evaluate(backend_, with_grad(inputs, y.size(), r), [&](const Nodes& n, const std::vector<Tensor>& t) {
       const std::vector<Tensor> given(t.begin(), t.end() - 1);
-      shape = forward(n, given);
-      return backward(n, given, ggml_reshape(n.context(), t.back(), shape));
+      return backward(n, given, n.as_like(t.back(), forward(n, given)));
     });
     auto loss = [&] {
       const auto values = run();
@@ -101,8 +99,8 @@ class Tester {
       for (size_t i = 0; i < values.size(); i++) sum += static_cast<double>(values[i]) * r[i];
       return sum;
     };
-    for (size_t i = 0; i < grads.outputs.size(); i++) {
-      compare(name + " d" + std::to_string(i), inputs[i], grads.outputs[i], loss);
+    for (size_t i = 0; i < grads.size(); i++) {
+      compare(name + " d" + std::to_string(i), inputs[i], grads[i], loss);
     }
   }
 
