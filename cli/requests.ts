@@ -1,13 +1,10 @@
-/** pause, resume and stop: asked of the engine, answered at once. */
+/** pause, resume, stop and the like: asked of the engine, answered at once. */
 import { type Command, Option } from 'commander';
-import { getRun } from '../db/runs.ts';
-import type { After } from '../activities/run/requests.ts';
+import type { After, Verb } from '../activities/run/requests.ts';
 import { connectEngine, sendRequest } from '../engine/client.ts';
 import { findRun } from '../db/runs.ts';
 import { type CommonOptions, commonOptions, withRecord } from './context.ts';
 import { print } from './output.ts';
-
-type Verb = 'pause' | 'resume' | 'stop';
 
 export const afterOption = (): Option =>
   new Option('--after <when>', 'after the step under way, or after the epoch and its evaluation')
@@ -21,17 +18,29 @@ export const requestCommand = (program: Command, verb: Verb, description: string
 
 export interface AskOptions extends CommonOptions {
   after?: After;
+  epochs?: number;
 }
 
-export const ask = (name: string, verb: Verb, options: AskOptions) =>
+/** Asks the engine, by name or id. */
+export const request = (name: string, verb: Verb, { after, epochs, ...options }: AskOptions) =>
   withRecord(options, async ({ db, env }) => {
-    const { id } = findRun(db, name);
+    const { id: run } = findRun(db, name);
     const client = await connectEngine(db, env);
     try {
-      await sendRequest(client, db, { run: id, verb, after: options.after ?? 'step' });
+      await sendRequest(client, db, {
+        run,
+        verb,
+        ...(after === undefined ? {} : { after }),
+        ...(epochs === undefined ? {} : { epochs }),
+      });
     } finally {
       await client.connection.close();
     }
-    const run = getRun(db, id);
-    print(`${run.name}: ${run.state}${run.state_reason === null ? '' : ` (${run.state_reason})`}`);
   });
+
+/** Asks, and says how the run is then. */
+export async function ask(name: string, verb: Verb, options: AskOptions): Promise<void> {
+  await request(name, verb, options);
+  const run = await withRecord(options, ({ db }) => findRun(db, name));
+  print(`${run.name}: ${run.state}${run.state_reason === null ? '' : ` (${run.state_reason})`}`);
+}

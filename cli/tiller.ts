@@ -14,6 +14,8 @@ const commands: Record<string, () => Promise<(program: Command) => Command>> = {
   pause: async () => (await import('./pause.ts')).pauseCommand,
   resume: async () => (await import('./resume.ts')).resumeCommand,
   stop: async () => (await import('./stop.ts')).stopCommand,
+  extend: async () => (await import('./extend.ts')).extendCommand,
+  delete: async () => (await import('./delete.ts')).deleteCommand,
   compare: async () => (await import('./compare.ts')).compareCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,

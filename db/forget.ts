@@ -7,7 +7,7 @@ import { immediate, type Db } from './connection.ts';
 import { appendEvent } from './events.ts';
 import { openLaunches } from './launches.ts';
 import { isAlive } from './processes.ts';
-import { getRun, isEnded, listRuns, recipeOf } from './runs.ts';
+import { isEnded, listRuns, recipeOf } from './runs.ts';
 
 /** Tables whose rows belong to a run by their column `run`; what points at another comes first. */
 const OF_A_RUN = [

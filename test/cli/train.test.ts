@@ -56,6 +56,11 @@ test(
     expect(watched.err).toContain('mine is done: 2 epochs, 100 steps.');
     expect(await stateOf('mine')).toMatchObject({ state: 'done', step: 100 });
 
+    const more = await tiller(home, ['extend', 'mine', '1']);
+    expect(more.out).toMatch(/^mine: \w+, ends after epoch 3$/);
+    await tiller(home, ['watch', 'mine']);
+    expect(await stateOf('mine')).toMatchObject({ state: 'done', step: 150 });
+
     const refused = await tiller(home, ['stop', 'mine']);
     expect(refused.err).toMatch(/\[REQUEST_REFUSED\]$/);
     expect(refused.code).toBe(1);
@@ -76,6 +81,23 @@ test(
     expect(code).toBe(1);
   },
   5 * MINUTES,
+);
+
+test(
+  'what is deleted has to be named twice, and is gone',
+  async () => {
+    const unnamed = await tiller(home, ['delete', 'mine']);
+    expect(unnamed.err).toMatch(/has to be confirmed. Add --confirm mine. \[USAGE\]$/);
+    const misnamed = await tiller(home, ['delete', 'mine', '--confirm', 'mien']);
+    expect(misnamed).toMatchObject({ code: 2, err: expect.stringContaining('mien is not mine') });
+    expect(await stateOf('mine')).toMatchObject({ state: 'done' });
+    expect(await tiller(home, ['delete', 'mine', '--confirm', 'mine'])).toMatchObject({
+      code: 0,
+      out: 'mine: deleted',
+    });
+    expect((await tiller(home, ['runs'])).out).not.toContain('mine');
+  },
+  MINUTES,
 );
 
 test(

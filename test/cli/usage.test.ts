@@ -23,6 +23,7 @@ describe('one line, exit code 2', () => {
     ['compare a b@1', 'Name the epoch, such as emoji@10.'],
     ['show a@b', 'RUN@EPOCH'],
     ['up --port 99999', 'Give a port'],
+    ['extend x 0', 'Give an integer, 1 or more.'],
     ['demo --epochs 0', 'Give an integer, 1 or more.'],
     ['train nowhere.yaml', 'The recipe nowhere.yaml is not there.'],
     ['train /', 'is a folder'],
