@@ -1,5 +1,5 @@
 /** The demo's model trained twice on the same prepared data: under `tiller up`, and in PyTorch + diffusers. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import sharp from 'sharp';
@@ -115,19 +115,14 @@ async function samplesOf(db: Db, home: string, run: string, epoch: number): Prom
 
 /** The last epoch's evaluation again, as if the training pictures were the held-out ones. */
 async function trainingLoss(trainer: string, job: Job, folder: string): Promise<number> {
-  const { manifest } = job.data!;
-  const set = JSON.parse(await readFile(manifest, 'utf8')) as Record<string, unknown>;
+  const prepared = job.data!.manifest;
+  const manifest = JSON.parse(await readFile(prepared, 'utf8')) as Record<string, unknown>;
+  const pixels = String(manifest['pixels']);
   const recipe = job.recipe as Recipe;
   const data = { manifest: join(folder, 'manifest.json') };
   await mkdir(folder);
-  await writeFile(
-    data.manifest,
-    JSON.stringify({
-      ...set,
-      pixels: join(dirname(manifest), String(set['pixels'])),
-      validation: set['train'],
-    }),
-  );
+  await copyFile(join(dirname(prepared), pixels), join(folder, pixels));
+  await writeFile(data.manifest, JSON.stringify({ ...manifest, validation: manifest['train'] }));
   const { spool } = await runBare(
     trainer,
     { ...job, data, recipe: { ...recipe, samples: { ...recipe.samples, prompts: [] } } },
