@@ -19,11 +19,11 @@ const main = async (): Promise<void> => {
 
   // A person asks seldom: the engine's client is loaded at the first request (it is large), and each
   // request has its own connection, as the engine may have come and gone.
-  const ask: SendRequest = async ({ run, verb, after }) => {
+  const ask: SendRequest = async (asked) => {
     const { connectEngine, sendRequest } = await import('../engine/client.ts');
     const client = await connectEngine(db, env);
     try {
-      return await sendRequest(client, db, { run, verb, after });
+      return await sendRequest(client, db, asked);
     } finally {
       await client.connection.close();
     }

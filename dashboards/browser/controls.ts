@@ -36,32 +36,60 @@ const readWhenDue = (): void => {
   });
 };
 
+/** Whether it was taken; a refusal is told. */
+const send = async (
+  button: HTMLButtonElement,
+  body: { readonly verb: string | undefined },
+): Promise<boolean> => {
+  const run = document.body.dataset['run'];
+  if (run === undefined) return false;
+  button.disabled = true;
+  announce(`${button.textContent?.trim()}: requested`);
+  try {
+    await ask(run, body);
+    button.closest('details')?.removeAttribute('open');
+    return true;
+  } catch (error) {
+    const offline = error instanceof TypeError;
+    problem(
+      offline
+        ? 'The dashboard does not answer. Nothing was asked of the run; it goes on.'
+        : error instanceof Error
+          ? error.message
+          : String(error),
+    );
+    return false;
+  } finally {
+    button.disabled = false;
+    // The page of a deleted run is no more.
+    if (body.verb !== 'delete') refresh().catch(() => undefined);
+  }
+};
+
+/** What was typed stays where it was refused. */
+const submit = async (form: HTMLFormElement, verb: string): Promise<void> => {
+  const button = find<HTMLButtonElement>('button', form);
+  const [name, epochs] = ['name', 'epochs'].map((field) => new FormData(form).get(field));
+  const body = verb === 'delete' ? { verb, name } : { verb, epochs: Number(epochs) };
+  if (button === undefined || !(await send(button, body))) return;
+  form.reset();
+  if (verb === 'delete') location.assign(`/?deleted=${encodeURIComponent(String(name))}`);
+};
+
 export const startControls = (): void => {
   setInterval(readWhenDue, 1_000);
   document.addEventListener('click', (event) => {
     const target = event.target instanceof Element ? event.target : undefined;
     const button = target?.closest<HTMLButtonElement>('button[data-verb]');
-    const run = document.body.dataset['run'];
-    if (button === null || button === undefined || run === undefined) return;
+    if (button === null || button === undefined) return;
     const { verb, after } = button.dataset;
-    button.disabled = true;
-    button.closest('details')?.removeAttribute('open');
-    announce(`${button.textContent?.trim() ?? verb}: requested`);
-    ask(run, after === undefined ? { verb } : { verb, after })
-      .catch((error: unknown) => {
-        const offline = error instanceof TypeError;
-        problem(
-          offline
-            ? 'The dashboard does not answer. Nothing was asked of the run; it goes on.'
-            : error instanceof Error
-              ? error.message
-              : String(error),
-        );
-      })
-      .finally(() => {
-        button.disabled = false;
-        refresh().catch(() => undefined);
-      });
+    void send(button, after === undefined ? { verb } : { verb, after });
+  });
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement) || form.dataset['verb'] === undefined) return;
+    event.preventDefault();
+    void submit(form, form.dataset['verb']);
   });
   // A menu closes when something else is clicked, and with Escape.
   document.addEventListener('click', (event) => {

@@ -30,6 +30,9 @@ const replace = (region: HTMLElement, fresh: Element): void => {
   const ticked = new Set(
     findAll<HTMLInputElement>('input:checked', region).map(({ name, value }) => `${name}=${value}`),
   );
+  const typed = findAll<HTMLInputElement>('input[type=text], input[type=number]', region)
+    .filter(({ value, defaultValue }) => value !== defaultValue)
+    .map(({ id, value }) => [id, value] as const);
   const scrolled = [region, ...findAll('.scroll', region)].map(
     ({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop] as const,
   );
@@ -45,6 +48,10 @@ const replace = (region: HTMLElement, fresh: Element): void => {
     )) {
       input.checked = ticked.has(`${input.name}=${input.value}`);
     }
+  }
+  for (const [id, value] of typed) {
+    const input = find<HTMLInputElement>(`#${id}`, region);
+    if (input !== undefined) input.value = value;
   }
   [region, ...findAll('.scroll', region)].forEach((element, index) => {
     const [left, top] = scrolled[index] ?? [0, 0];

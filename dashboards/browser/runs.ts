@@ -71,6 +71,8 @@ const filter = (query: string): void => {
 };
 
 export const startRuns = (): void => {
+  // Said once: not again when the page is read anew or kept as a bookmark.
+  setAddress({ deleted: undefined });
   const field = find<HTMLInputElement>('#filter');
   const form = field?.closest('form');
   form?.addEventListener('submit', (event) => {

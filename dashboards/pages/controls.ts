@@ -4,9 +4,11 @@ import type { ListedRun } from '../../db/pages.ts';
 import type { ShownRequest } from '../../db/page-details.ts';
 import { formatClock, formatDuration } from './format.ts';
 import type { Html } from './layout.ts';
+import { deleteMenu, extendMenu } from './run-menus.ts';
 
-export const verbs = ['pause', 'resume', 'stop', 'save', 'sample'] as const;
-export type Verb = (typeof verbs)[number];
+/** Those that a button asks for; the others need a word of a person's. */
+export const plainVerbs = ['pause', 'resume', 'stop', 'save', 'sample'] as const;
+export type Verb = (typeof plainVerbs)[number] | 'extend' | 'delete';
 
 const SILENT_MS = 60_000;
 
@@ -20,6 +22,8 @@ const canPause = new Set([
 ]);
 const canResume = new Set(['paused', 'pausing', 'stopped', 'failed']);
 const canStop = new Set([...canPause, 'paused', 'pausing']);
+const canExtend = new Set([...canStop, 'done']);
+const canDelete = new Set(['done', 'stopped', 'failed']);
 
 /** Verbs that make sense in a state. */
 export const verbsOf = (state: string): Set<Verb> => {
@@ -28,6 +32,8 @@ export const verbsOf = (state: string): Set<Verb> => {
   if (canResume.has(state)) possible.add('resume');
   if (state === 'training') possible.add('save').add('sample');
   if (canStop.has(state)) possible.add('stop');
+  if (canExtend.has(state)) possible.add('extend');
+  if (canDelete.has(state)) possible.add('delete');
   return possible;
 };
 
@@ -47,6 +53,8 @@ const verbWords: Record<string, string> = {
   stop: 'Stop',
   save: 'Save',
   sample: 'Sample now',
+  extend: 'More epochs:',
+  delete: 'Delete',
 };
 
 const time = (words: string, at: number | null): Html | string =>
@@ -59,8 +67,8 @@ const time = (words: string, at: number | null): Html | string =>
 const isWaiting = ({ refused, doneAt }: ShownRequest): boolean =>
   refused === null && doneAt === null;
 
-const afterOf = ({ arguments: text }: ShownRequest): string | undefined =>
-  (JSON.parse(text) as { after?: string }).after;
+const argumentsOf = ({ arguments: text }: ShownRequest): { after?: string; epochs?: number } =>
+  JSON.parse(text) as { after?: string; epochs?: number };
 
 /**
  * When a request has been open for too long: nobody took it, or a pause or stop is not done. One after
@@ -68,7 +76,7 @@ const afterOf = ({ arguments: text }: ShownRequest): string | undefined =>
  */
 const forceableAt = (request: ShownRequest): number | undefined => {
   const { verb, acknowledgedAt, requestedAt } = request;
-  const after = afterOf(request);
+  const { after } = argumentsOf(request);
   if (!isWaiting(request) || after === 'now') return undefined;
   const inTime = after === 'epoch' || (verb !== 'pause' && verb !== 'stop');
   return inTime && acknowledgedAt !== null ? undefined : requestedAt + SILENT_MS;
@@ -81,13 +89,13 @@ const forcedStop = (requests: readonly ShownRequest[], lost: string, now: number
     : '';
 
 const requestLine = (request: ShownRequest, now: number): Html => {
-  const after = afterOf(request);
+  const { after, epochs } = argumentsOf(request);
   const when = after === undefined ? '' : after === 'now' ? ' now' : ` after the ${after}`;
   const waiting = isWaiting(request);
   const silent =
     waiting && request.acknowledgedAt === null && now - request.requestedAt > SILENT_MS;
   return html`<li data-request="${request.id}">
-    <strong>${verbWords[request.verb] ?? request.verb}${when}</strong>
+    <strong>${verbWords[request.verb] ?? request.verb}${when} ${epochs ?? ''}</strong>
     ${time('requested', request.requestedAt)} ${time('acknowledged', request.acknowledgedAt)}
     ${time('delivered', request.deliveredAt)} ${time('done', request.doneAt)}
     ${
@@ -138,6 +146,8 @@ export const controls = (
             </details>`
           : ''
       }
+      ${possible.has('extend') ? extendMenu(run) : ''}
+      ${possible.has('delete') ? deleteMenu(run) : ''}
     </div>
     ${
       requests.length === 0

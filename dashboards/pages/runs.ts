@@ -124,13 +124,24 @@ const empty = (): Html => html`
   </section>
 `;
 
-export const runsPage = (runs: readonly RunsPageRun[], query: string): Html => {
-  if (runs.length === 0) return html`<div data-region="runs">${empty()}</div>`;
+/** @param deleted name of a run that is no more */
+export const runsPage = (
+  runs: readonly RunsPageRun[],
+  query: string,
+  deleted: string | undefined,
+): Html => {
+  const notice =
+    deleted === undefined
+      ? ''
+      : html`<p class="notice" role="status">Run ${deleted} is deleted.</p>`;
+  if (runs.length === 0)
+    return html`${notice}
+      <div data-region="runs">${empty()}</div>`;
   const shown = runs.filter(({ run }) => matches(run, query));
   const moving = runs.filter(({ run }) => underWay.has(run.state));
   const failed = runs.filter(({ run }) => run.state === 'failed');
   const rest = runs.filter(({ run }) => !underWay.has(run.state) && run.state !== 'failed');
-  return html`
+  return html`${notice}
     <div class="page-head">
       <h1>Runs</h1>
       <form class="filter" method="get" action="/" role="search">
@@ -175,6 +186,5 @@ export const runsPage = (runs: readonly RunsPageRun[], query: string): Html => {
         ${group('Under way', moving, query)} ${group('Failed', failed, query)}
         ${group('Finished', rest, query)}
       </table>
-    </div>
-  `;
+    </div> `;
 };

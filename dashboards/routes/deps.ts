@@ -10,7 +10,10 @@ import type { Bell } from '../bell.ts';
 export interface Ask {
   readonly run: string;
   readonly verb: Verb;
-  readonly after: 'now' | 'step' | 'epoch';
+  /** pause and stop */
+  readonly after?: 'now' | 'step' | 'epoch';
+  /** extend: how many more */
+  readonly epochs?: number;
 }
 
 /** Asks something of a run through the engine; resolves when it was taken. Throws a TillerError. */

@@ -3,15 +3,19 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { runForPage } from '../../db/pages.ts';
 import { TillerError } from '../../recipes/errors.ts';
-import { verbs } from '../pages/controls.ts';
+import { plainVerbs } from '../pages/controls.ts';
 import type { RouteDeps } from './deps.ts';
 
-const bodySchema = z
-  .strictObject({
-    verb: z.enum(verbs),
-    after: z.enum(['now', 'step', 'epoch']).default('step'),
-  })
-  .refine(({ verb, after }) => after !== 'now' || verb === 'stop');
+const bodySchema = z.union([
+  z
+    .strictObject({
+      verb: z.enum(plainVerbs),
+      after: z.enum(['now', 'step', 'epoch']).default('step'),
+    })
+    .refine(({ verb, after }) => after !== 'now' || verb === 'stop'),
+  z.strictObject({ verb: z.literal('extend'), epochs: z.int().min(1).max(100_000) }),
+  z.strictObject({ verb: z.literal('delete'), name: z.string().max(64) }),
+]);
 
 export const requestRoutes = ({ db, sendRequest }: RouteDeps): Hono => {
   const app = new Hono();
@@ -27,10 +31,24 @@ export const requestRoutes = ({ db, sendRequest }: RouteDeps): Hono => {
     const body: unknown = await context.req.json().catch(() => undefined);
     const ask = bodySchema.safeParse(body);
     if (!ask.success) {
-      return context.json({ error: { message: `Ask for one of: ${verbs.join(', ')}.` } }, 400);
+      return context.json(
+        {
+          error: {
+            message: `Ask for one of: ${plainVerbs.join(', ')}, or to extend by 1 to 100,000 epochs.`,
+          },
+        },
+        400,
+      );
+    }
+    const { data } = ask;
+    if (data.verb === 'delete' && data.name !== run.name) {
+      const message = `Nothing was deleted: type ${run.name} to delete it.`;
+      return context.json({ error: { message } }, 400);
     }
     try {
-      const { id } = await sendRequest({ run: run.id, ...ask.data });
+      const { id } = await sendRequest(
+        data.verb === 'delete' ? { run: run.id, verb: data.verb } : { run: run.id, ...data },
+      );
       return context.json({ request: id }, 202);
     } catch (error) {
       if (!(error instanceof TillerError)) throw error;

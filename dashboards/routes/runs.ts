@@ -16,11 +16,13 @@ export const runsRoutes = (deps: RouteDeps): Hono => {
       run,
       texts: progressTexts(deps.db, run, deps.now()),
     }));
+    const deleted = context.req.query('deleted')?.slice(0, LONGEST_QUERY);
+    const isGone = deleted !== undefined && runs.every(({ run }) => run.name !== deleted);
     return context.html(
       layout(deps.frame(context), {
         title: 'Runs – Tiller',
         name: 'runs',
-        body: runsPage(runs, query),
+        body: runsPage(runs, query, isGone ? deleted : undefined),
       }),
     );
   });

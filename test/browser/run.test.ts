@@ -9,7 +9,8 @@ import {
   openRequests,
   refuseRequest,
 } from '../../db/requests.ts';
-import { updateRun } from '../../db/runs.ts';
+import { forgetRun } from '../../db/forget.ts';
+import { createRun, getRun, type NewRun, recipeOf, updateRun } from '../../db/runs.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import { addSamples, addSteps } from '../fixtures/seed-record.ts';
 import { eventually, queryOf, startVisit, type Visit } from './visit.ts';
@@ -22,6 +23,10 @@ beforeAll(async () => {
   visit = await startVisit({
     // Stands in for the engine: writes down what was asked, as the engine's client does.
     sendRequest: async ({ run, verb, after }) => {
+      if (verb === 'delete') {
+        forgetRun(visit.db, run, '/nowhere');
+        return { id: 'request' };
+      }
       const row = createRequest(visit.db, { run, verb, arguments: { after } });
       if (refusal !== undefined) {
         refuseRequest(visit.db, row.id, 'not now');
@@ -42,6 +47,10 @@ const openRun = async (query = ''): Promise<void> => {
   page = await visit.open(`/runs/${visit.seeded.training}${query}`);
   await page.locator('#loss-chart.drawn').waitFor();
   await page.locator('#validation-chart.drawn').waitFor();
+};
+const copyOf = (id: string): NewRun => {
+  const run = getRun(visit.db, id);
+  return { ...run, recipe: recipeOf(run), recipeHash: run.recipe_hash };
 };
 const scrollTop = (): Promise<number> => page.locator(':root').evaluate((root) => root.scrollTop);
 const notes = async (): Promise<string> => (await page.locator('#loss-notes').textContent()) ?? '';
@@ -237,6 +246,54 @@ describe('controls', () => {
     await eventually('asked', () => visit.asked.at(-1)?.after === 'now');
     expect(visit.asked.at(-1)).toMatchObject({ verb: 'stop', after: 'now' });
     for (const open of openRequests(visit.db, run)) finishRequest(visit.db, open.id);
+  });
+
+  test('so many more epochs: what was typed outlives a fresh reading of the page', async () => {
+    await openRun();
+    const run = visit.seeded.training;
+    await page.locator('#extend-menu summary').click();
+    await page.getByLabel(/^More epochs than/).fill('7');
+    appendEvent(visit.db, { run, kind: 'warning', message: 'the page is read anew' });
+    await page.getByText('the page is read anew').waitFor();
+    await page.getByRole('button', { name: 'Train them' }).click();
+    await eventually('asked', () => visit.asked.at(-1)?.verb === 'extend');
+    expect(visit.asked.at(-1)).toEqual({ run, verb: 'extend', epochs: 7 });
+    await page.locator('#extend-menu:not([open])').waitFor();
+  });
+
+  test('a falling learning rate has no more epochs, and says why', async () => {
+    const { db, seeded } = visit;
+    const recipe = db.raw.prepare('SELECT recipe FROM run WHERE id = ?').pluck();
+    const before = recipe.get(seeded.training) as string;
+    const changed = before.replace('"schedule":"constant"', '"schedule":"cosine"');
+    expect(changed).not.toBe(before);
+    updateRun(db, seeded.training, { recipe: changed });
+    await openRun();
+    await page.locator('#extend-menu summary').click();
+    await page.getByText(/learning rate falls to nothing by epoch \d+ \(cosine\)/).waitFor();
+    expect(await page.locator('#extend-epochs').count()).toBe(0);
+    updateRun(db, seeded.training, { recipe: before });
+  });
+
+  test('a run is deleted by its name alone, and the list says so once', async () => {
+    const { id, name } = createRun(visit.db, { ...copyOf(visit.seeded.done), name: 'unloved' });
+    updateRun(visit.db, id, { state: 'stopped' });
+    page = await visit.open(`/runs/${id}`);
+    await page.locator('#delete-menu summary').click();
+    const field = page.getByLabel(`Type ${name} to delete it`);
+    await field.fill('unloved-2');
+    await page.getByRole('button', { name: 'Delete for good' }).click();
+    await page.getByRole('alert').getByText('Nothing was deleted').waitFor();
+    expect(visit.asked.at(-1)?.verb).not.toBe('delete');
+    expect(await field.inputValue()).toBe('unloved-2');
+    // The browser tells of the answer 400 by itself.
+    expect(visit.complaints.splice(0)).toHaveLength(1);
+    await field.fill(name);
+    await page.getByRole('button', { name: 'Delete for good' }).click();
+    await page.getByText('Run unloved is deleted.').waitFor();
+    expect(visit.asked.at(-1)).toEqual({ run: id, verb: 'delete' });
+    expect(queryOf(page)).toEqual({});
+    expect(await page.locator('.run-row').getByText('unloved').count()).toBe(0);
   });
 
   test('a refusal is told', async () => {

@@ -71,10 +71,16 @@ describe('a run', () => {
         ),
       ),
     ];
-    expect(await verbsOn(pages.seeded.training)).toEqual(['pause', 'sample', 'save', 'stop']);
-    expect(await verbsOn(pages.seeded.paused)).toEqual(['resume', 'stop']);
-    expect(await verbsOn(pages.seeded.done)).toEqual([]);
-    expect(await verbsOn(pages.seeded.failed)).toEqual(['resume']);
+    expect(await verbsOn(pages.seeded.training)).toEqual([
+      'pause',
+      'sample',
+      'save',
+      'stop',
+      'extend',
+    ]);
+    expect(await verbsOn(pages.seeded.paused)).toEqual(['resume', 'stop', 'extend']);
+    expect(await verbsOn(pages.seeded.done)).toEqual(['extend', 'delete']);
+    expect(await verbsOn(pages.seeded.failed)).toEqual(['resume', 'delete']);
   });
 
   test('offers to end a trainer that heeds nothing after a minute, and says what that costs', async () => {

@@ -101,6 +101,9 @@ describe('a write', () => {
     ['an unknown key', '{"verb":"pause","run":"other"}'],
     ['an unknown time', '{"verb":"pause","after":"never"}'],
     ['a pause without a checkpoint', '{"verb":"pause","after":"now"}'],
+    ['no epochs', '{"verb":"extend","epochs":0}'],
+    ['too many epochs', '{"verb":"extend","epochs":100001}'],
+    ['another name', '{"verb":"delete","name":"emoji-12"}'],
     ['nothing', ''],
   ])('with %s is refused', async (_name, body) => {
     const before = pages.asked.length;
