@@ -60,7 +60,7 @@ const verbWords: Record<string, string> = {
 const time = (words: string, at: number | null): Html | string =>
   at === null
     ? ''
-    : html`<span class="stage done"
+    : html`<span class="moment done"
         >${words} <time datetime="${new Date(at).toISOString()}">${formatClock(at)}</time></span
       >`;
 
@@ -101,12 +101,12 @@ const requestLine = (request: ShownRequest, now: number): Html => {
     ${
       request.refused === null
         ? ''
-        : html`<span class="stage bad">refused: ${request.refused}</span>`
+        : html`<span class="moment bad">refused: ${request.refused}</span>`
     }
-    ${waiting && !silent ? html`<span class="stage waiting">…</span>` : ''}
+    ${waiting && !silent ? html`<span class="moment waiting">…</span>` : ''}
     ${
       silent
-        ? html`<span class="stage bad"
+        ? html`<span class="moment bad"
             >no answer for ${formatDuration((now - request.requestedAt) / 1000)}: is the worker
             alive? <code>tiller doctor</code> says</span
           >`

@@ -218,6 +218,8 @@ describe('controls', () => {
     expect((await line.textContent())?.replaceAll(/\s+/g, ' ')).toMatch(
       /Pause after the step requested [\d:]{8} acknowledged [\d:]{8} delivered [\d:]{8} done [\d:]{8}/,
     );
+    // One line of text at this width.
+    expect((await line.boundingBox())?.height).toBeLessThan(40);
   });
 
   test('a stop is chosen from a menu, after the step or the epoch', async () => {
