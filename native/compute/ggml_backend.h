@@ -36,8 +36,7 @@ struct DeviceInfo {
   std::string kind;         // what a recipe's `device` says: ggml-cpu, cuda, vulkan, metal
   std::string name;         // ggml's: CUDA0
   std::string description;  // the maker's: NVIDIA GeForce RTX 3090
-  size_t memory_free = 0;   // bytes; 0 where the driver does not say
-  size_t memory_total = 0;
+  size_t memory_total = 0;  // bytes; 0 where the driver does not say
   ggml_backend_dev_t handle = nullptr;
 };
 
@@ -179,7 +178,8 @@ inline std::vector<DeviceInfo> list_devices() {
                     .name = ggml_backend_dev_name(device),
                     .description = ggml_backend_dev_description(device),
                     .handle = device};
-    ggml_backend_dev_memory(device, &info.memory_free, &info.memory_total);
+    size_t free = 0;
+    ggml_backend_dev_memory(device, &free, &info.memory_total);
     devices.push_back(info);
   }
   return devices;

@@ -27,7 +27,6 @@ struct Shape {
   int tokens() const { return h * w; }   // of one picture
   int rows() const { return n * h * w; } // of channels
   size_t size() const { return (size_t)rows() * c; }
-  bool operator==(const Shape&) const = default;
 };
 
 class Graph; // compute/graph.h

@@ -20,7 +20,7 @@ struct Prompt {
 
 struct Recipe {
   struct Model {
-    std::string architecture, latent;
+    std::string latent;
     int base_channels = 0, res_blocks = 0, heads = 0;
     std::vector<int> channel_multipliers, attention_levels;
     struct Text {
@@ -80,7 +80,7 @@ inline std::vector<int> integers(const Settings& settings, const std::string& ke
 
 inline Recipe::Model read_model(const Settings& s) {
   Recipe::Model model;
-  model.architecture = s.one_of("architecture", {"sd1-unet"});
+  s.one_of("architecture", {"sd1-unet"});
   model.latent = s.one_of("latent", {"space-to-depth-2", "pixels"});
   model.base_channels = small(s, "base_channels", 8, 1280);
   model.channel_multipliers = integers(s, "channel_multipliers", 1, 16);

@@ -33,7 +33,6 @@ class Schedule {
   }
 
   int timesteps() const { return settings_.timesteps; }
-  Prediction prediction() const { return settings_.prediction; }
 
   // Timestep -1 is the picture itself: α 1, σ 0.
   double alpha(int t) const { return t < 0 ? 1 : alpha_[static_cast<size_t>(t)]; }

@@ -11,7 +11,7 @@
 namespace tiller {
 
 struct AttentionJob {
-  int pictures, queries, keys, heads, head_size;
+  int queries, keys, heads, head_size;
   bool causal;
   const float* q; // query t of picture n: q + (n * queries + t) * q_stride + head * head_size
   int q_stride;

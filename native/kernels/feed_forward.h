@@ -8,7 +8,7 @@
 namespace tiller {
 
 struct FeedForwardJob {
-  int rows, channels, hidden;
+  int channels, hidden;
   const float* x;                   // [rows, channels]
   const float *value, *gate, *down; // panels: [channels, hidden] twice, [hidden, channels]
   const float *value_bias, *gate_bias, *down_bias;

@@ -9,6 +9,9 @@
 // (5) ds = p (do vᵀ - sum do·o)
 // (6) dv = pᵀ do,  (7) dk = dsᵀ q/√d,  (8) dq = ds k/√d      overwritten or accumulated
 #pragma once
+#include <map>
+
+#include "compute/graph.h"
 #include "compute/graph_attention.h"
 #include "compute/tape.h"
 #include "kernels/attention_backward.h"
@@ -86,7 +89,7 @@ struct Attention : Layer {
   }
 
   AttentionJob job() const {
-    return {q->shape.n, q->shape.tokens(), kv->shape.tokens(), heads, head_size, causal,
+    return {q->shape.tokens(), kv->shape.tokens(), heads, head_size, causal,
             q->data + columns.q, q->channels(), kv->data + columns.k, kv->data + columns.v,
             kv->channels(), o->data, lse->data};
   }

@@ -110,7 +110,7 @@ struct FeedForward : Layer {
   int block_rows() const { return std::min(kFeedForwardBlock, x->rows()); }
 
   FeedForwardJob job() const {
-    return {x->rows(), x->channels(), w.value->out, x->data, w.value->weight, w.gate->weight,
+    return {x->channels(), w.value->out, x->data, w.value->weight, w.gate->weight,
             w.down->weight, w.value_bias->weight, w.gate_bias->weight, w.down_bias->weight};
   }
 
