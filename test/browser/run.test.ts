@@ -255,8 +255,10 @@ describe('controls', () => {
     const run = visit.seeded.training;
     await page.locator('#extend-menu summary').click();
     await page.getByLabel(/^More epochs than/).fill('7');
-    appendEvent(visit.db, { run, kind: 'warning', message: 'the page is read anew' });
-    await page.getByText('the page is read anew').waitFor();
+    // The controls are made anew, with a line more.
+    const { id } = createRequest(visit.db, { run, verb: 'save' });
+    await page.locator(`[data-request="${id}"]`).waitFor();
+    finishRequest(visit.db, id);
     await page.getByRole('button', { name: 'Train them' }).click();
     await eventually('asked', () => visit.asked.at(-1)?.verb === 'extend');
     expect(visit.asked.at(-1)).toEqual({ run, verb: 'extend', epochs: 7 });
