@@ -10,7 +10,8 @@ import { appendEvent } from './events.ts';
 import { getLaunch, type LaunchRow } from './launches.ts';
 import { leased, type Lease } from './leases.ts';
 import { getRun, updateRun, type RunRow } from './runs.ts';
-import { promptId, promptsOf, saveSample } from './samples.ts';
+import { promptId, promptsOf } from './prompts.ts';
+import { saveSample } from './samples.ts';
 import type { EventOf, Said, SaidLine } from './said.ts';
 import { saveSteps } from './steps.ts';
 import { launch as table } from './schema.ts';
@@ -179,7 +180,7 @@ function takeSample(db: Db, launch: LaunchRow, event: EventOf<'sample'>): void {
       epoch,
       step,
       code: 'TRAINER_PROTOCOL',
-      message: `the trainer made a sample of prompt ${position}, which the recipe does not have`,
+      message: `the trainer made a sample of prompt ${position}, which the run does not have`,
     });
     return;
   }

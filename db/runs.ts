@@ -7,8 +7,8 @@ import { immediate, prepared, type Db } from './connection.ts';
 import { appendEvent } from './events.ts';
 import { newId } from './ids.ts';
 import { checkLease, type Lease } from './leases.ts';
-import { promptId } from './samples.ts';
-import { prompt as promptTable, run as table } from './schema.ts';
+import { addPrompt } from './prompts.ts';
+import { run as table } from './schema.ts';
 
 export type RunRow = typeof table.$inferSelect;
 export type RunState =
@@ -71,10 +71,7 @@ export function createRun(db: Db, wanted: NewRun): RunRow {
         parent_epoch: wanted.parentEpoch ?? null,
       })
       .run();
-    for (const [position, { text, negative }] of wanted.recipe.samples.prompts.entries()) {
-      const prompt = { id: promptId(id, position), run: id, position, text, negative };
-      db.orm.insert(promptTable).values(prompt).run();
-    }
+    for (const prompt of wanted.recipe.samples.prompts) addPrompt(db, id, prompt, 0);
     appendEvent(db, { run: id, kind: 'state', message: 'queued', data: { state: 'queued' } });
     return getRun(db, id);
   });

@@ -2,10 +2,9 @@
 import { and, asc, eq } from './drizzle.ts';
 import { prepared, type Db } from './connection.ts';
 import { newId } from './ids.ts';
-import { artifact, prompt, sample } from './schema.ts';
+import { artifact, sample } from './schema.ts';
 
 export type SampleRow = typeof sample.$inferSelect;
-export type PromptRow = typeof prompt.$inferSelect;
 export interface NewArtifact {
   sha256: string;
   mediaType: string;
@@ -39,12 +38,6 @@ export const listSamples = (db: Db, run: string): SampleRow[] =>
     .where(eq(sample.run, run))
     .orderBy(asc(sample.epoch), asc(sample.step), asc(sample.prompt))
     .all();
-
-/** The id of a recipe's prompt, by its place there: the recipe of a run never changes. */
-export const promptId = (run: string, position: number): string => `${run}-${position}`;
-
-export const promptsOf = (db: Db, run: string): PromptRow[] =>
-  db.orm.select().from(prompt).where(eq(prompt.run, run)).orderBy(asc(prompt.position)).all();
 
 export type MadeSample = Omit<SampleRow, 'id' | 'checkpoint' | 'created_at'>;
 

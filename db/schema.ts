@@ -57,6 +57,7 @@ export const epoch = sqliteTable(
     started_at: integer(),
     trained_at: integer(),
     evaluated_at: integer(),
+    wanted: text(),
   },
   (table) => [primaryKey({ columns: [table.run, table.epoch] })],
 );
@@ -120,6 +121,11 @@ export const prompt = sqliteTable('prompt', {
   position: integer().notNull(),
   text: text().notNull(),
   negative: text().notNull(),
+  seed: integer().notNull().default(7),
+  width: integer(),
+  height: integer(),
+  created_at: integer().notNull().default(0),
+  dropped_at: integer(),
 });
 
 export const sample = sqliteTable('sample', {

@@ -39,7 +39,7 @@ const readWhenDue = (): void => {
 /** Whether it was taken; a refusal is told. */
 const send = async (
   button: HTMLButtonElement,
-  body: { readonly verb: string | undefined },
+  body: { readonly verb: string | undefined; readonly [argument: string]: unknown },
 ): Promise<boolean> => {
   const run = document.body.dataset['run'];
   if (run === undefined) return false;

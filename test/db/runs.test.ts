@@ -15,7 +15,7 @@ import {
   stopAsked,
 } from '../../db/requests.ts';
 import { findRun, getRun, listRuns, recipeOf, setRunState } from '../../db/runs.ts';
-import { promptsOf } from '../../db/samples.ts';
+import { promptsOf } from '../../db/prompts.ts';
 import { saveUsage } from '../../db/usage.ts';
 import { newLaunch, newRecord, newRun, working } from './record.ts';
 
@@ -108,13 +108,16 @@ describe('a request', () => {
     const { db, run } = working();
     const epoch = createRequest(db, { run, verb: 'pause', arguments: { after: 'epoch' } });
     acknowledgeRequest(db, epoch.id);
-    expect(stopAsked(db, run)).toBe(false);
+    expect(stopAsked(db, run)).toBeUndefined();
     const step = createRequest(db, { run, verb: 'stop', arguments: { after: 'step' } });
-    expect(stopAsked(db, run)).toBe(false);
+    expect(stopAsked(db, run)).toBeUndefined();
     acknowledgeRequest(db, step.id);
-    expect(stopAsked(db, run)).toBe(true);
-    finishRequest(db, step.id);
-    expect(stopAsked(db, run)).toBe(false);
+    expect(stopAsked(db, run)).toBe('saved');
+    const now = createRequest(db, { run, verb: 'stop', arguments: { after: 'now' } });
+    acknowledgeRequest(db, now.id);
+    expect(stopAsked(db, run)).toBe('now');
+    for (const { id } of [step, now]) finishRequest(db, id);
+    expect(stopAsked(db, run)).toBeUndefined();
   });
 });
 
