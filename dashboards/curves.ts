@@ -3,66 +3,104 @@
  * curve before anything is left out, so that zooming never changes it.
  */
 import type { Db } from '../db/connection.ts';
-import { readPoints } from '../db/metrics.ts';
+import { readColumnsAfter } from '../db/metrics.ts';
+import { Column } from './column.ts';
 import { reduceCurve, type ReducedCurve, type Reduction } from './reduce.ts';
-
-interface Curve {
-  readonly steps: number[];
-  readonly values: number[];
-  /** Running means by weight; each as long as `values` was when it was last asked for. */
-  readonly smoothed: Map<number, { mean: number; count: number; values: number[] }>;
-}
 
 export interface Curves {
   reduce(run: string, name: string, reduction: Reduction): ReducedCurve;
-  /** All steps and values of a curve; new points are read first. */
-  all(run: string, name: string): { steps: readonly number[]; values: readonly number[] };
+  /** All steps of a curve, and what its values come to up to each; those that are no number add nothing. */
+  totals(run: string, name: string): { steps: Float64Array; totals: Float64Array };
 }
 
-const KEPT_CURVES = 8;
+/** What each value becomes by what was before it. */
+type Follow = (value: number) => number;
 
 /** Running mean with the weight of its start taken out, as TensorBoard's; what is not finite is skipped. */
-const smoothedValues = (curve: Curve, weight: number): readonly number[] => {
-  let state = curve.smoothed.get(weight);
-  if (state === undefined) {
-    state = { mean: 0, count: 0, values: [] };
-    curve.smoothed.set(weight, state);
-  }
-  for (let index = state.values.length; index < curve.values.length; index += 1) {
-    const value = curve.values[index] ?? NaN;
+const runningMean = (weight: number): Follow => {
+  let mean = 0;
+  let startWeight = 1;
+  return (value) => {
     if (Number.isFinite(value)) {
-      state.mean = state.mean * weight + (1 - weight) * value;
-      state.count += 1;
+      mean = mean * weight + (1 - weight) * value;
+      startWeight *= weight;
     }
-    state.values.push(state.count === 0 ? NaN : state.mean / (1 - weight ** state.count));
-  }
-  return state.values;
+    return startWeight === 1 ? NaN : mean / (1 - startWeight);
+  };
 };
 
-export const createCurves = (db: Db): Curves => {
+const runningSum = (): Follow => {
+  let sum = 0;
+  return (value) => {
+    if (Number.isFinite(value)) sum += value;
+    return sum;
+  };
+};
+
+/** 128 MiB: twenty curves of a million steps with nothing, or five with all that is made of them. */
+const KEPT_DOUBLES = 16 * 1024 * 1024;
+
+class Curve {
+  readonly steps = new Column();
+  readonly values = new Column();
+  readonly #made = new Map<string, { column: Column; follow: Follow }>();
+
+  get doubles(): number {
+    return this.steps.length * (2 + this.#made.size);
+  }
+
+  /** What a way of following makes of the whole curve; only what is new is computed. */
+  made(name: string, begin: () => Follow): Float64Array {
+    let made = this.#made.get(name);
+    if (made === undefined) {
+      made = { column: new Column(), follow: begin() };
+      this.#made.set(name, made);
+    }
+    made.column.extend(this.values.all, made.follow);
+    return made.column.all;
+  }
+}
+
+/** @param keep how many doubles stay in memory; the curve that was asked for last always does */
+export const createCurves = (db: Db, keep = KEPT_DOUBLES): Curves => {
+  /** The one used last stands last. */
   const kept = new Map<string, Curve>();
+
+  const withNew = (curve: Curve, run: string, name: string): Curve => {
+    const last = curve.steps.all.at(-1) ?? -1;
+    const { steps, values, count } = readColumnsAfter(db, run, name, last);
+    // A step that came late lies among those that are here.
+    const missed = curve.steps.length + steps.length !== count;
+    if (missed && curve.steps.length > 0) return withNew(new Curve(), run, name);
+    curve.steps.append(steps);
+    curve.values.append(values);
+    return curve;
+  };
 
   const read = (run: string, name: string): Curve => {
     const key = `${run}\u0000${name}`;
-    const curve: Curve = kept.get(key) ?? { steps: [], values: [], smoothed: new Map() };
-    // The one used last stands last; the first one is dropped when there are too many.
+    const curve = withNew(kept.get(key) ?? new Curve(), run, name);
     kept.delete(key);
-    kept.set(key, curve);
-    if (kept.size > KEPT_CURVES) kept.delete(kept.keys().next().value ?? '');
-    const next = (curve.steps.at(-1) ?? -1) + 1;
-    for (const { step, value } of readPoints(db, run, name, next, Number.MAX_SAFE_INTEGER)) {
-      curve.steps.push(step);
-      curve.values.push(value);
+    let doubles = curve.doubles;
+    for (const [other, { doubles: more }] of [...kept].toReversed()) {
+      doubles += more;
+      if (doubles > keep) kept.delete(other);
     }
+    kept.set(key, curve);
     return curve;
   };
 
   return {
     reduce(run, name, asked) {
       const curve = read(run, name);
-      const smoothed = asked.smooth > 0 ? smoothedValues(curve, asked.smooth) : undefined;
-      return reduceCurve(curve.steps, curve.values, smoothed, asked);
+      const { smooth } = asked;
+      const smoothed =
+        smooth > 0 ? curve.made(`mean ${smooth}`, () => runningMean(smooth)) : undefined;
+      return reduceCurve(curve.steps.all, curve.values.all, smoothed, asked);
     },
-    all: read,
+    totals(run, name) {
+      const curve = read(run, name);
+      return { steps: curve.steps.all, totals: curve.made('sum', runningSum) };
+    },
   };
 };

@@ -2,6 +2,7 @@
  * A curve reduced to what a screen can show. Of the raw points each bucket keeps the first, the least,
  * the greatest and the last at their own steps, and one that can't be drawn, so that the line breaks.
  */
+import { cut, pieceOf, type Piece } from './piece.ts';
 
 export interface Reduction {
   readonly from: number | undefined;
@@ -51,16 +52,6 @@ export interface ReducedCurve extends Scale {
   readonly table: Bucket[];
 }
 
-/** A part of a curve, from one index up to another. */
-export interface Part {
-  readonly steps: readonly number[];
-  readonly values: readonly number[];
-  readonly start: number;
-  readonly end: number;
-}
-
-type Drawable = (value: number) => boolean;
-
 const MARKED_NAN = 200;
 const TABLE_ROWS = 40;
 /** Points beyond the middle nine tenths by more than this many times their spread are far. */
@@ -69,7 +60,7 @@ const FAR = 3;
 const QUANTILE_POINTS = 20_000;
 
 /** Index of the first step that is at least `step`. */
-export const lowerBound = (steps: readonly number[], step: number): number => {
+export const lowerBound = (steps: Float64Array, step: number): number => {
   let low = 0;
   let high = steps.length;
   while (low < high) {
@@ -82,136 +73,111 @@ export const lowerBound = (steps: readonly number[], step: number): number => {
 
 const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
-/** Cuts a part into so many pieces of nearly equal length. */
-function* pieces({ start, end }: Part, wanted: number): Generator<[from: number, to: number]> {
-  const count = end - start;
-  const buckets = Math.min(wanted, count);
-  for (let bucket = 0; bucket < buckets; bucket += 1) {
-    yield [
-      start + Math.floor((bucket * count) / buckets),
-      start + Math.floor(((bucket + 1) * count) / buckets),
-    ];
-  }
-}
-
-/** The fifth and the ninety-fifth hundredth. */
-const quantiles = ({ values, start, end }: Part): [number, number] => {
+/** The fifth and the ninety-fifth hundredth of the finite values between two indices. */
+const quantiles = (values: Float64Array, start: number, end: number): [number, number] => {
   const stride = Math.max(1, Math.floor((end - start) / QUANTILE_POINTS));
-  const finite: number[] = [];
+  const finite = new Float64Array(Math.ceil((end - start) / stride));
+  let count = 0;
   for (let index = start; index < end; index += stride) {
-    const value = values[index] ?? NaN;
-    if (Number.isFinite(value)) finite.push(value);
+    const value = values[index]!;
+    if (Number.isFinite(value)) finite[count++] = value;
   }
-  finite.sort((a, b) => a - b);
-  const at = (share: number): number => finite[Math.round(share * (finite.length - 1))] ?? NaN;
+  const sorted = finite.subarray(0, count).sort();
+  const at = (share: number): number => sorted[Math.round(share * (count - 1))] ?? NaN;
   return [at(0.05), at(0.95)];
 };
 
-/** Least and greatest of what can be drawn within limits, and how many points lie outside of them. */
-const extent = (
-  { values, start, end }: Part,
-  drawable: Drawable,
-  least = -Infinity,
-  greatest = Infinity,
-): { low: number; high: number; outside: number } => {
-  let low = Infinity;
-  let high = -Infinity;
-  let outside = 0;
-  for (let index = start; index < end; index += 1) {
-    const value = values[index] ?? NaN;
-    if (!drawable(value)) continue;
-    if (value < least || value > greatest) {
-      outside += 1;
-      continue;
-    }
+/** The scale ends at the outermost point that is drawn. */
+const scaleOf = (
+  values: Float64Array,
+  pieces: readonly Piece[],
+  { clip, log }: Reduction,
+): Scale => {
+  let [least, greatest] = [-Infinity, Infinity];
+  const [first, last] = [pieces[0], pieces.at(-1)];
+  if (clip && first !== undefined && last !== undefined) {
+    const [q05, q95] = quantiles(values, first.from, last.to);
+    const spread = (q95 - q05) * FAR;
+    [least, greatest] = [q05 - spread, q95 + spread];
+  }
+  let [low, high, clipped] = [Infinity, -Infinity, 0];
+  const take = (value: number): void => {
     if (value < low) low = value;
     if (value > high) high = value;
+  };
+  for (const piece of pieces) {
+    if (piece.least < 0) continue;
+    const [pieceLow, pieceHigh] = [values[piece.least]!, values[piece.greatest]!];
+    if (pieceLow >= least && pieceHigh <= greatest) {
+      take(pieceLow);
+      take(pieceHigh);
+      continue;
+    }
+    for (let index = piece.from; index < piece.to; index += 1) {
+      const value = values[index]!;
+      if (!Number.isFinite(value) || (log && value <= 0)) continue;
+      if (value < least || value > greatest) clipped += 1;
+      else take(value);
+    }
   }
-  return { low, high, outside };
-};
-
-/** The scale ends at the outermost point that is drawn. */
-const scaleOf = (part: Part, drawable: Drawable, clip: boolean): Scale => {
-  let { low, high, outside } = extent(part, drawable);
-  if (clip && part.end > part.start) {
-    const [q05, q95] = quantiles(part);
-    const spread = (q95 - q05) * FAR;
-    ({ low, high, outside } = extent(part, drawable, q05 - spread, q95 + spread));
-  }
-  return { low: finiteOrNull(low), high: finiteOrNull(high), clipped: outside };
+  return { low: finiteOrNull(low), high: finiteOrNull(high), clipped };
 };
 
 /** Indices of a piece that are drawn, ascending. */
-const chosenOf = (
-  values: readonly number[],
-  from: number,
-  to: number,
-  drawable: Drawable,
-): number[] => {
-  let least = -1;
-  let greatest = -1;
-  let broken = -1;
-  for (let index = from; index < to; index += 1) {
-    const value = values[index] ?? NaN;
-    if (!drawable(value)) {
-      if (broken < 0) broken = index;
-      continue;
-    }
-    if (least < 0 || value < (values[least] ?? NaN)) least = index;
-    if (greatest < 0 || value > (values[greatest] ?? NaN)) greatest = index;
-  }
+const chosenOf = ({ from, to, least, greatest, broken }: Piece): number[] => {
   const chosen = new Set([from, least, greatest, broken, to - 1]);
   chosen.delete(-1);
   return [...chosen].sort((a, b) => a - b);
 };
 
-const bucketOf = ({ steps, values }: Part, from: number, to: number): Bucket => {
-  let sum = 0;
-  let finite = 0;
-  let min = Infinity;
-  let max = -Infinity;
-  for (let index = from; index < to; index += 1) {
-    const value = values[index] ?? NaN;
-    if (!Number.isFinite(value)) continue;
-    sum += value;
-    finite += 1;
-    if (value < min) min = value;
-    if (value > max) max = value;
+/** A row of the table: pieces that lie side by side. */
+const bucketOf = (steps: Float64Array, values: Float64Array, pieces: readonly Piece[]): Bucket => {
+  const { from } = pieces[0]!;
+  const { to } = pieces.at(-1)!;
+  let [sum, nan] = [0, 0];
+  let [min, max] = [Infinity, -Infinity];
+  for (const piece of pieces) {
+    sum += piece.sum;
+    nan += piece.nan;
+    min = Math.min(min, piece.min);
+    max = Math.max(max, piece.max);
   }
+  const finite = to - from - nan;
   return {
-    from: steps[from] ?? 0,
-    to: steps[to - 1] ?? 0,
+    from: steps[from]!,
+    to: steps[to - 1]!,
     count: to - from,
     mean: finite === 0 ? null : sum / finite,
     min: finiteOrNull(min),
     max: finiteOrNull(max),
-    last: finiteOrNull(values[to - 1] ?? NaN),
-    nan: to - from - finite,
+    last: finiteOrNull(values[to - 1]!),
+    nan,
   };
 };
 
-/** What can't be drawn, counted and in part named. */
-const oddities = ({ steps, values, start, end }: Part) => {
-  const nan: number[] = [];
-  let nanCount = 0;
-  let notPositive = 0;
-  for (let index = start; index < end; index += 1) {
-    const value = values[index] ?? NaN;
-    if (!Number.isFinite(value)) {
-      nanCount += 1;
-      if (nan.length < MARKED_NAN) nan.push(steps[index] ?? 0);
-    } else if (value <= 0) {
-      notPositive += 1;
+/** The first steps whose value is NaN or infinite. */
+const nanSteps = (
+  steps: Float64Array,
+  values: Float64Array,
+  pieces: readonly Piece[],
+): number[] => {
+  const found: number[] = [];
+  for (const piece of pieces) {
+    if (piece.nan === 0) continue;
+    for (let index = piece.broken; index < piece.to; index += 1) {
+      if (Number.isFinite(values[index]!)) continue;
+      if (found.length === MARKED_NAN) return found;
+      found.push(steps[index]!);
     }
   }
-  return { nan, nanCount, notPositive };
+  return found;
 };
 
 /** @param smoothed as long as the curve, or nothing if no smoothed line is wanted */
 export const reduceCurve = (
-  steps: readonly number[],
-  values: readonly number[],
-  smoothed: readonly number[] | undefined,
+  steps: Float64Array,
+  values: Float64Array,
+  smoothed: Float64Array | undefined,
   asked: Reduction,
 ): ReducedCurve => {
   const start = asked.from === undefined ? 0 : lowerBound(steps, asked.from);
@@ -219,27 +185,33 @@ export const reduceCurve = (
     start,
     asked.to === undefined ? steps.length : lowerBound(steps, asked.to + 1),
   );
-  const part: Part = { steps, values, start, end };
-  const drawable: Drawable = (value) => Number.isFinite(value) && !(asked.log && value <= 0);
+  const pieces = cut(start, end, asked.buckets).map(([from, to]) =>
+    pieceOf(values, from, to, asked.log),
+  );
   const raw: Line = { steps: [], values: [] };
   const smooth: Line = { steps: [], values: [] };
   const push = (line: Line, index: number, value: number): void => {
-    line.steps.push(steps[index] ?? 0);
-    line.values.push(drawable(value) ? value : null);
+    line.steps.push(steps[index]!);
+    line.values.push(Number.isFinite(value) && !(asked.log && value <= 0) ? value : null);
   };
-  for (const [from, to] of pieces(part, asked.buckets)) {
-    for (const index of chosenOf(values, from, to, drawable))
-      push(raw, index, values[index] ?? NaN);
-    if (smoothed !== undefined) push(smooth, to - 1, smoothed[to - 1] ?? NaN);
+  for (const piece of pieces) {
+    for (const index of chosenOf(piece)) push(raw, index, values[index]!);
+    if (smoothed !== undefined) push(smooth, piece.to - 1, smoothed[piece.to - 1]!);
   }
+  const count = (of: (piece: Piece) => number): number =>
+    pieces.reduce((sum, piece) => sum + of(piece), 0);
   return {
     count: end - start,
-    firstStep: end === start ? null : (steps[start] ?? null),
-    lastStep: end === start ? null : (steps[end - 1] ?? null),
+    firstStep: end === start ? null : steps[start]!,
+    lastStep: end === start ? null : steps[end - 1]!,
     raw,
     smooth,
-    ...oddities(part),
-    ...scaleOf(part, drawable, asked.clip),
-    table: [...pieces(part, TABLE_ROWS)].map(([from, to]) => bucketOf(part, from, to)),
+    nan: nanSteps(steps, values, pieces),
+    nanCount: count(({ nan }) => nan),
+    notPositive: count(({ notPositive }) => notPositive),
+    ...scaleOf(values, pieces, asked),
+    table: cut(0, pieces.length, TABLE_ROWS).map(([from, to]) =>
+      bucketOf(steps, values, pieces.slice(from, to)),
+    ),
   };
 };

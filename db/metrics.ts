@@ -133,7 +133,25 @@ export function readColumns(
   })();
 }
 
-/** The same, a point an object. */
+/**
+ * The points behind a step, and how many points the curve has in all: whoever holds another number of
+ * those before has missed one that came late.
+ */
+export function readColumnsAfter(
+  db: Db,
+  run: string,
+  name: string,
+  step: number,
+): Columns & { count: number } {
+  return db.raw.transaction(() => {
+    const series = findSeries(db, run, name);
+    if (series === undefined) return { ...noPoints, count: 0 };
+    const points = columnsOf(db, series, step + 1, Number.MAX_SAFE_INTEGER);
+    return { ...points, count: series.sealed + series.hot };
+  })();
+}
+
+/** The same as `readColumns`, a point an object. */
 export function readPoints(db: Db, run: string, name: string, from?: number, to?: number): Point[] {
   const { steps, values } = readColumns(db, run, name, from, to);
   return Array.from(steps, (step, index) => ({ step, value: values[index]! }));
