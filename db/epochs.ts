@@ -8,7 +8,7 @@ import { appendEvent } from './events.ts';
 import { finiteOrNull } from './figures.ts';
 import { leased, type Lease } from './leases.ts';
 import { readColumns } from './metrics.ts';
-import { updateRun } from './runs.ts';
+import { getRun, updateRun } from './runs.ts';
 import { epoch as table } from './schema.ts';
 
 export type EpochRow = typeof table.$inferSelect;
@@ -97,7 +97,8 @@ export function beginEvaluation(
       last_step: step,
       started_at: now,
     });
-    updateRun(db, run, { epoch });
+    // An older one may be evaluated again.
+    updateRun(db, run, { epoch: Math.max(epoch, getRun(db, run).epoch) });
   });
 }
 

@@ -9,8 +9,9 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
-import type { After, Verb } from '../activities/run/requests.ts';
-import type { Db } from '../db/connection.ts';
+import type { After, Ending, Verb } from '../activities/run/requests.ts';
+import { immediate, type Db } from '../db/connection.ts';
+import { editPrompts, type PromptEdit, whyNotEdited } from '../db/edit-prompts.ts';
 import { extendRun } from '../db/extend.ts';
 import { isForgotten } from '../db/forget.ts';
 import { readProcesses } from '../db/processes.ts';
@@ -22,6 +23,7 @@ import {
   type RequestRow,
 } from '../db/requests.ts';
 import { getRun, isEnded, recipeOf, type RunRow, setRunState } from '../db/runs.ts';
+import { wantSample, type WantedSample, whyNotMade } from '../db/wanted.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { whyNotExtended } from '../recipes/extend.ts';
 import type { TrainRunInput } from '../workflows/messages.ts';
@@ -67,7 +69,7 @@ export async function connectEngine(db: Db, env: NodeJS.ProcessEnv): Promise<Cli
 export async function startRun(
   client: Client,
   run: string,
-  options: Pick<TrainRunInput, 'epochsAHistory'> = {},
+  options: Pick<TrainRunInput, 'epochsAHistory' | 'ending'> = {},
 ): Promise<void> {
   await reaching('the engine', () =>
     client.withDeadline(Date.now() + DEADLINE_MS, () =>
@@ -89,6 +91,10 @@ export interface Asked {
   after?: After;
   /** extend: how many more */
   epochs?: number;
+  /** prompts: what comes and what goes */
+  edit?: PromptEdit;
+  /** make */
+  sample?: WantedSample;
 }
 
 /**
@@ -100,8 +106,7 @@ export interface Asked {
 export async function sendRequest(client: Client, db: Db, asked: Asked): Promise<RequestRow> {
   const { run, verb } = asked;
   const { name } = getRun(db, run);
-  const given = verb === 'extend' ? { epochs: asked.epochs } : { after: asked.after ?? 'step' };
-  const row = createRequest(db, { run, verb, arguments: verb === 'delete' ? {} : given });
+  const row = createRequest(db, { run, verb, arguments: argumentsOf(asked) });
   try {
     await reaching('the engine', () =>
       client.withDeadline(Date.now() + DEADLINE_MS, () => carryOut(client, db, asked, row.id)),
@@ -123,13 +128,27 @@ export async function sendRequest(client: Client, db: Db, asked: Asked): Promise
   return isForgotten(db, run) ? row : getRequest(db, row.id);
 }
 
-const WORDS: Partial<Record<Verb, string>> = { extend: 'be extended', delete: 'be deleted' };
+/** What the request's row keeps. */
+function argumentsOf({ verb, after = 'step', epochs, edit, sample }: Asked): Record<string, unknown> {
+  if (verb === 'extend') return { epochs };
+  if (verb === 'prompts') return { ...edit };
+  if (verb === 'make') return { ...sample };
+  return verb === 'delete' ? {} : { after };
+}
+
+const WORDS: Partial<Record<Verb, string>> = {
+  extend: 'be extended',
+  delete: 'be deleted',
+  prompts: 'change its prompts',
+  make: 'make this sample',
+};
 
 async function carryOut(client: Client, db: Db, asked: Asked, id: string): Promise<void> {
   const { run, verb, after = 'step' } = asked;
   const row = getRun(db, run);
   if (verb === 'delete') return deleteRun(client, run);
-  if (verb === 'extend') mustExtend(row, asked.epochs ?? 0);
+  const why = whyNot(db, row, asked);
+  if (why !== undefined) throw new TillerError('REQUEST_REFUSED', why);
   if (verb === 'resume' && (row.state === 'stopped' || row.state === 'failed')) {
     await untilClosed(client, run);
     setRunState(db, run, 'queued', { reason: 'resumed' });
@@ -143,15 +162,41 @@ async function carryOut(client: Client, db: Db, asked: Asked, id: string): Promi
     if (row.state === 'done') await startRun(client, run);
     return;
   }
+  if (verb === 'prompts' && isEnded(row.state)) return editPrompts(db, id);
+  if (verb === 'make' && isEnded(row.state)) {
+    await untilClosed(client, run);
+    const ending = endingOf(row);
+    immediate(db, () => {
+      wantSample(db, getRequest(db, id));
+      setRunState(db, run, 'queued', { reason: `for a sample of epoch ${asked.sample?.epoch}` });
+    });
+    return startRun(client, run, { ending });
+  }
   await client.workflow
     .getHandle(workflowIdOf(run))
     .executeUpdate(REQUEST_UPDATE, { args: [{ id, verb, after }], updateId: id });
 }
 
-function mustExtend(run: RunRow, more: number): void {
-  const why = whyNotExtended(recipeOf(run), run.epochs + more, run.steps_per_epoch ?? 1);
-  if (why !== undefined) throw new TillerError('REQUEST_REFUSED', why);
+/** The reason, as the end of a sentence about the run. */
+function whyNot(
+  db: Db,
+  run: RunRow,
+  { verb, epochs = 0, edit, sample }: Asked,
+): string | undefined {
+  if (verb === 'extend') {
+    return whyNotExtended(recipeOf(run), run.epochs + epochs, run.steps_per_epoch ?? 1);
+  }
+  if (edit !== undefined) return whyNotEdited(db, run.id, edit);
+  return sample === undefined ? undefined : whyNotMade(db, run.id, sample);
 }
+
+/** What a run at rest returns to when its sample is made. */
+const endingOf = ({ state, state_reason, state_code, ended_at }: RunRow): Ending => ({
+  state: state as Ending['state'],
+  ...(state_reason === null ? {} : { reason: state_reason }),
+  ...(state_code === null ? {} : { code: state_code }),
+  ...(ended_at === null ? {} : { endedAt: ended_at }),
+});
 
 /** The record says that a run has ended a moment before its workflow does. */
 async function untilClosed(client: Client, run: string): Promise<void> {

@@ -150,6 +150,8 @@ export interface Job {
   threads: number;
   recipe: unknown;
   data: { manifest: string } | null;
+  /** evaluate: indices into the recipe's prompts; left out: all */
+  sample_prompts?: number[];
   orphan: { follow_file: string; after_seconds: number };
 }
 

@@ -147,7 +147,7 @@ const train = z
 
 export const MAX_PROMPT_LENGTH = 2_000;
 
-const prompt = z
+export const promptSchema = z
   .strictObject({
     text: z.string().max(MAX_PROMPT_LENGTH).describe('The prompt'),
     negative: z
@@ -170,8 +170,8 @@ const samples = z
             .string()
             .max(MAX_PROMPT_LENGTH)
             .transform((words) => ({ text: words }))
-            .pipe(prompt),
-          prompt,
+            .pipe(promptSchema),
+          promptSchema,
         ]),
       )
       .max(256)

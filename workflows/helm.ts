@@ -12,7 +12,7 @@ export type Stage =
 export class Helm {
   wish: Wish;
   stage: Stage = 'preparing';
-  private extended = false;
+  private more: 'extend' | 'make' | undefined;
   private waiting: CancellationScope | undefined;
 
   constructor(wish: Wish, acknowledge: (request: RunRequest) => Promise<void>) {
@@ -22,7 +22,8 @@ export class Helm {
       async (request) => {
         this.take(request);
         await acknowledge(request);
-        if (request.verb === 'extend') this.extended = true;
+        if (request.verb === 'extend') this.more = 'extend';
+        if (request.verb === 'make') this.more ??= 'make';
       },
       { validator: (request) => this.refuse(request) },
     );
@@ -33,11 +34,11 @@ export class Helm {
     return !this.wish.go;
   }
 
-  /** Whether the run's end was moved since this was last asked. */
-  tookExtension(): boolean {
-    const { extended } = this;
-    this.extended = false;
-    return extended;
+  /** What there is more to do since this was last asked: epochs, or only samples. The record says which. */
+  tookMore(): 'extend' | 'make' | undefined {
+    const { more } = this;
+    this.more = undefined;
+    return more;
   }
 
   /** Waits until the run is to go on or to stop. */

@@ -1,6 +1,6 @@
 /** What a person may ask of a run. Each is a Temporal Update: the caller learns the outcome. */
 import { defineUpdate } from '@temporalio/workflow';
-import type { After, RunRequest } from '../activities/run/requests.ts';
+import type { After, Ending, RunRequest } from '../activities/run/requests.ts';
 
 export const requestUpdate = defineUpdate<void, [RunRequest]>('request');
 
@@ -11,6 +11,8 @@ export interface TrainRunInput {
   run: string;
   /** carried over by continue-as-new */
   wish?: Wish;
+  /** for a run at rest: only what is wanted of its epochs is made, then it rests as before */
+  ending?: Ending;
   /** epochs of one workflow execution; left out: 100, long before the limits of a history */
   epochsAHistory?: number;
 }

@@ -13,6 +13,7 @@ import {
   isCancellation,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Ending } from '../activities/run/requests.ts';
 import { long, quick } from './activities.ts';
 import { Helm } from './helm.ts';
 import type { TrainRunInput } from './messages.ts';
@@ -20,37 +21,44 @@ import type { TrainRunInput } from './messages.ts';
 const EPOCHS_A_HISTORY = 100;
 
 export async function trainRun(input: TrainRunInput): Promise<void> {
-  const { run, wish } = input;
+  const { run, wish, ending } = input;
   const helm = new Helm(wish ?? { go: true }, (request) => quick.acknowledge(run, request));
   try {
-    const ending = await sail(input, helm);
+    const reached = await sail(input, helm);
     helm.stage = 'ended';
-    await quick.finishRun(run, ending);
+    await quick.finishRun(run, reached);
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     helm.stage = 'ended';
-    await CancellationScope.nonCancellable(() => quick.finishRun(run, endingOf(error)));
+    const failed = endingOf(error);
+    // A sample that can't be made does not undo what the run came to.
+    const rests = ending === undefined ? failed : { ...ending, refusal: failed.reason };
+    await CancellationScope.nonCancellable(() => quick.finishRun(run, rests));
     // A failed run is an ordinary ending of the workflow: the record says why.
     if (isCancellation(error)) throw error;
   }
   await condition(allHandlersFinished);
 }
 
-async function sail(input: TrainRunInput, helm: Helm): Promise<{ state: 'done' | 'stopped' }> {
+async function sail(input: TrainRunInput, helm: Helm): Promise<Ending> {
   const { run, epochsAHistory = EPOCHS_A_HISTORY } = input;
+  let { ending } = input;
   await long.preflight(run);
   await long.prepareData(run);
   let position = await quick.position(run);
   for (let epochs = 0; ;) {
-    if (position.stage === 'finished') {
+    const isAtRest = ending !== undefined && position.wanted !== true;
+    if (position.stage === 'finished' || isAtRest) {
       helm.stage = 'exporting';
-      // One that was taken while the position was looked up: the record has its epochs by now.
+      // One that was taken while the position was looked up: what it asks for is in the record by now.
       await condition(allHandlersFinished);
-      if (!helm.tookExtension()) break;
+      const more = helm.tookMore();
+      if (more === undefined) break;
+      if (more === 'extend') ending = undefined;
       position = await quick.position(run);
       continue;
     }
-    if (helm.holds && (await hold(run, helm)) === 'stop') return { state: 'stopped' };
+    if (helm.holds && (await hold(run, helm)) === 'stop') return ending ?? { state: 'stopped' };
 
     helm.stage = 'waiting';
     if (!(await helm.interruptibly(() => long.waitForDevice(run)))) continue;
@@ -67,9 +75,12 @@ async function sail(input: TrainRunInput, helm: Helm): Promise<{ state: 'done' |
     epochs += 1;
     if (epochs >= epochsAHistory || workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
-      await continueAsNew<typeof trainRun>({ ...input, wish: helm.wish });
+      const { ending: _, ...rest } = input;
+      const rests = ending === undefined ? {} : { ending };
+      await continueAsNew<typeof trainRun>({ ...rest, ...rests, wish: helm.wish });
     }
   }
+  if (ending !== undefined) return ending;
   await long.exportRun(run);
   return { state: 'done' };
 }
@@ -85,7 +96,7 @@ async function hold(run: string, helm: Helm): Promise<'go' | 'stop'> {
   return helm.wish.go ? 'go' : 'stop';
 }
 
-function endingOf(error: unknown): { state: 'stopped' | 'failed'; reason: string; code?: string } {
+function endingOf(error: unknown): Ending {
   if (isCancellation(error)) return { state: 'stopped', reason: 'cancelled in the engine' };
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {

@@ -1,8 +1,9 @@
 /** Samples and validation of one epoch, from its checkpoint; epoch 0 is the untouched base. */
 import { epochCheckpoint, type CheckpointRow } from '../../db/checkpoints.ts';
-import { beginEvaluation, markEvaluated, reopenEpoch } from '../../db/epochs.ts';
+import { beginEvaluation, listEpochs, markEvaluated, reopenEpoch } from '../../db/epochs.ts';
 import type { Lease } from '../../db/leases.ts';
 import { getRun, setRunState, type RunRow } from '../../db/runs.ts';
+import { settleWanted, wantedOf } from '../../db/wanted.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
 import { evaluates } from '../run/position.ts';
@@ -16,6 +17,9 @@ export const createEvaluateEpoch =
     const run = getRun(db, runId);
     if (!evaluates(run)) return;
     const step = epoch * stepsPerEpoch(run);
+    const row = listEpochs(db, runId).find((each) => each.epoch === epoch);
+    // Evaluated before: only for samples that somebody wants of it.
+    const asked = row?.state === 'evaluated' ? wantedOf(row) : undefined;
     let lease: Lease | undefined;
     let finished: boolean;
     try {
@@ -32,12 +36,18 @@ export const createEvaluateEpoch =
     } catch (error) {
       const lost = error instanceof TillerError && error.code === 'CHECKPOINT_CORRUPT';
       if (!lost || lease === undefined) throw error;
+      if (asked !== undefined) {
+        settleWanted(db, lease, { run: runId, epoch, asked }, error.line);
+        return;
+      }
       // The weights are gone, the way to them is not: the epoch is trained again.
       reopenEpoch(db, lease, { run: runId, epoch });
       return;
     }
     // Stopped in the middle by a pause: what was made is kept, the rest is made when it goes on.
-    if (finished) markEvaluated(db, lease, { run: runId, epoch });
+    if (!finished) return;
+    if (asked === undefined) markEvaluated(db, lease, { run: runId, epoch });
+    else settleWanted(db, lease, { run: runId, epoch, asked }, 'the trainer did not make it');
   };
 
 function checkpointOf({ db }: Deps, { id, name }: RunRow, epoch: number): CheckpointRow {

@@ -1,18 +1,22 @@
 /** What the workflow notes in the record about what people asked for. */
 import { immediate } from '../../db/connection.ts';
 import { releaseDevice } from '../../db/devices.ts';
+import { editPrompts } from '../../db/edit-prompts.ts';
 import { extendRun } from '../../db/extend.ts';
 import {
   acknowledgeRequest,
   finishRequest,
+  getRequest,
   openRequests,
   refuseRequest,
 } from '../../db/requests.ts';
 import { getRun, setRunState, updateRun } from '../../db/runs.ts';
 import { epochCheckpoint } from '../../db/checkpoints.ts';
+import { forgetWanted, wantSample } from '../../db/wanted.ts';
 import type { Deps } from '../deps.ts';
 
-export type Verb = 'pause' | 'resume' | 'stop' | 'save' | 'sample' | 'extend' | 'delete';
+export type Verb =
+  'pause' | 'resume' | 'stop' | 'save' | 'sample' | 'extend' | 'delete' | 'prompts' | 'make';
 export type After = 'now' | 'step' | 'epoch';
 
 export interface RunRequest {
@@ -30,6 +34,10 @@ export interface Ending {
   state: 'done' | 'stopped' | 'failed';
   reason?: string;
   code?: string;
+  /** ms since 1970; left out: now */
+  endedAt?: number;
+  /** why what is still asked of it is refused; left out: that it has ended */
+  refusal?: string | undefined;
 }
 
 /** The workflow took the request: from now on a follower may take it to the trainer. */
@@ -40,6 +48,8 @@ export const createAcknowledge = ({ db }: Deps) =>
     if (verb === 'pause') setRunState(db, runId, 'pausing', { reason });
     if (verb === 'stop') setRunState(db, runId, 'stopping', { reason });
     if (verb === 'extend') extendRun(db, id);
+    if (verb === 'prompts') editPrompts(db, id);
+    if (verb === 'make') wantSample(db, getRequest(db, id));
   });
 
 export const createMarkPaused = ({ db }: Deps) =>
@@ -56,19 +66,22 @@ export const createMarkResumed = ({ db }: Deps) =>
   });
 
 export const createFinishRun = ({ db }: Deps) =>
-  atOnce(db, (runId: string, { state, reason, code }: Ending) => {
+  atOnce(db, (runId: string, { state, reason, code, endedAt = Date.now(), refusal }: Ending) => {
     const { epochs } = getRun(db, runId);
     setRunState(db, runId, state, {
       ...(reason === undefined ? {} : { reason }),
       ...(code === undefined ? {} : { code }),
     });
     updateRun(db, runId, {
-      ended_at: Date.now(),
+      ended_at: endedAt,
       final_checkpoint: state === 'done' ? (epochCheckpoint(db, runId, epochs)?.id ?? null) : null,
     });
     releaseDevice(db, runId);
     finishAll(db, runId, ['stop']);
-    for (const { id } of openRequests(db, runId)) refuseRequest(db, id, `the run is ${state}`);
+    forgetWanted(db, runId);
+    for (const { id } of openRequests(db, runId)) {
+      refuseRequest(db, id, refusal ?? `the run is ${state}`);
+    }
   });
 
 /** All of it or nothing: who sees a run's new state sees all that comes with it. */

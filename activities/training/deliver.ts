@@ -1,9 +1,12 @@
 /** Takes what people asked for to the trainer, and notes when it was done. */
+import type { LaunchRow } from '../../db/launches.ts';
+import { activePrompts } from '../../db/prompts.ts';
 import {
   deliverRequest,
   finishRequest,
   openRequests,
   pendingDeliveries,
+  refuseRequest,
   type RequestRow,
 } from '../../db/requests.ts';
 import { hasSamples } from '../../db/samples.ts';
@@ -20,7 +23,12 @@ export function deliverRequests({ db, log }: Deps, { run, launch, trainer }: Fol
       deliverRequest(db, request.id);
       continue;
     }
-    const command = commandFor(request);
+    const prompts = request.verb === 'sample' ? samplable(db, launch) : [];
+    if (request.verb === 'sample' && prompts.length === 0) {
+      refuseRequest(db, request.id, 'it has no prompts that its trainer knows of');
+      continue;
+    }
+    const command = commandFor(request, prompts);
     if (command === undefined) continue;
     if (sendCommand(launch.folder, command)) deliverRequest(db, request.id);
     else log.info({ run: run.id, request: request.id }, 'the trainer is gone: the request waits');
@@ -31,10 +39,19 @@ export function deliverRequests({ db, log }: Deps, { run, launch, trainer }: Fol
 const isForced = ({ verb, arguments: text }: RequestRow): boolean =>
   verb === 'stop' && (JSON.parse(text) as { after?: string }).after === 'now';
 
-function commandFor({ id, verb, arguments: text }: RequestRow): TrainerCommand | undefined {
+/** What the trainer heard of when it was started. */
+const samplable = (db: Deps['db'], { run, started_at: started }: LaunchRow): number[] =>
+  activePrompts(db, run)
+    .filter(({ created_at: created }) => created <= started)
+    .map(({ position }) => position);
+
+function commandFor(
+  { id, verb, arguments: text }: RequestRow,
+  prompts: number[],
+): TrainerCommand | undefined {
   const { after } = JSON.parse(text) as { after?: string };
   if (verb === 'save') return { command: 'save', request: id };
-  if (verb === 'sample') return { command: 'sample', request: id };
+  if (verb === 'sample') return { command: 'sample', request: id, prompts };
   if ((verb === 'pause' || verb === 'stop') && after === 'step')
     return { command: 'stop', request: id };
   return undefined;

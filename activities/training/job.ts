@@ -2,9 +2,11 @@
 import { join } from 'node:path';
 import { getDataset } from '../../db/datasets.ts';
 import { homePaths } from '../../db/home.ts';
+import { type PromptRow, promptsOf } from '../../db/prompts.ts';
 import type { RunRow } from '../../db/runs.ts';
+import { promptsToSample } from '../../db/wanted.ts';
 import { PROTOCOL_VERSION, type Job } from '../../native/protocol.ts';
-import type { Recipe } from '../../recipes/schema.ts';
+import type { Prompt, Recipe } from '../../recipes/schema.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
 import type { CheckpointFolder } from './checkpoints-on-disk.ts';
@@ -49,7 +51,12 @@ export function buildJob(
     seed: recipe.seed,
     device: recipe.device,
     threads: run.threads,
-    recipe: { ...recipe, train: { ...recipe.train, steps_per_epoch: steps } },
+    recipe: {
+      ...recipe,
+      train: { ...recipe.train, steps_per_epoch: steps },
+      samples: { ...recipe.samples, prompts: promptsOf(db, run.id).map(asRecipeHas) },
+    },
+    ...(stage === 'evaluate' ? { sample_prompts: promptsToSample(db, run.id, epoch) } : {}),
     data: dataset === undefined ? null : { manifest: dataset.manifest },
     orphan: {
       follow_file: launchFiles(launchFolder).followed,
@@ -66,3 +73,12 @@ function firstStep(begin: number, resume: CheckpointFolder | null, recipe: Recip
   if (typeof recipe.trainer !== 'string' && resume === null) return begin;
   return Math.min(begin, resume?.step ?? 0);
 }
+
+/** In the job they stand at their positions, also those that are no longer sampled. */
+const asRecipeHas = ({ text, negative, seed, width, height }: PromptRow): Prompt => ({
+  text,
+  negative,
+  seed,
+  ...(width === null ? {} : { width }),
+  ...(height === null ? {} : { height }),
+});

@@ -87,8 +87,9 @@ inline void make_sample(const Context& c, int index, const std::string& request)
 template <class GoOn>
 bool make_samples(const Context& c, const Wishes::Samples& wish, const GoOn& go_on) {
   const int count = static_cast<int>(c.recipe.samples.prompts.size());
-  std::vector<int> prompts = wish.prompts;
-  if (prompts.empty())
+  std::vector<int> prompts;
+  if (wish.prompts) prompts = *wish.prompts;
+  else
     for (int i = 0; i < count; i++) prompts.push_back(i);
   const UseAverage use(c.network, c.recipe.samples.average);
   for (size_t i = 0; i < prompts.size(); i++) {

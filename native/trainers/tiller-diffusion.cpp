@@ -54,7 +54,7 @@ int evaluate(Session& session, Conversation& conversation) {
     wishes.stop |= heard.stop, wishes.orphaned |= heard.orphaned;
     return !wishes.stop && !wishes.orphaned;
   };
-  bool finished = session.validate(go_on) && session.make_samples({}, go_on);
+  bool finished = session.validate(go_on) && session.make_samples({"", session.job().sample_prompts}, go_on);
   for (size_t i = 0; finished && i < wishes.samples.size(); i++) {
     const auto wish = wishes.samples[i];  // a copy: listening may add more
     finished = session.make_samples(wish, go_on);

@@ -17,8 +17,8 @@ namespace tiller {
 // What was asked for since the last look. Each is done after the step that is under way.
 struct Wishes {
   struct Samples {
-    std::string request;       // empty: none was named
-    std::vector<int> prompts;  // empty: all
+    std::string request;                      // empty: none was named
+    std::optional<std::vector<int>> prompts;  // left out: all
   };
   bool save = false, stop = false, orphaned = false;
   std::vector<Samples> samples;
@@ -76,13 +76,14 @@ class Conversation {
     if (name == "save") wishes.save = true;
     if (name == "stop") wishes.stop = true;
     if (name == "sample") {
-      Wishes::Samples samples{request, {}};
+      std::optional<std::vector<int>> prompts;
       for (const auto& prompt : command.value("prompts", Json::array())) {
         const auto index = whole_number(prompt, 0, INT32_MAX);
         if (!index) return warn("COMMAND_REFUSED", "sample: " + prompt.dump() + " is not a prompt's index");
-        samples.prompts.push_back(static_cast<int>(*index));
+        if (!prompts) prompts.emplace();
+        prompts->push_back(static_cast<int>(*index));
       }
-      wishes.samples.push_back(std::move(samples));
+      wishes.samples.push_back({request, std::move(prompts)});
     }
     if (name == "set" && command.contains("lr_factor")) {
       const Json& factor = command["lr_factor"];

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "formats/files.h"
 #include "formats/json.h"
@@ -82,6 +83,7 @@ struct Job {
   std::map<std::string, std::string> fingerprint;
   std::optional<fs::path> follow_file;
   double orphan_seconds = 0;
+  std::optional<std::vector<int>> sample_prompts;  // what an evaluation samples; left out: all
   Json recipe;
 };
 
@@ -111,6 +113,15 @@ inline Job read_job(const fs::path& file) {
     const Settings orphan = job.child("orphan");
     result.follow_file = orphan.text("follow_file");
     result.orphan_seconds = orphan.real("after_seconds", 0, 1e9);
+  }
+  if (job.has("sample_prompts")) {
+    if (!job.value("sample_prompts").is_array()) throw job.wrong("sample_prompts", "is not a list");
+    result.sample_prompts.emplace();
+    for (const Json& prompt : job.value("sample_prompts")) {
+      const auto index = whole_number(prompt, 0, INT32_MAX);
+      if (!index) throw job.wrong("sample_prompts", "has " + prompt.dump() + ", which is not a prompt's index");
+      result.sample_prompts->push_back(static_cast<int>(*index));
+    }
   }
   result.recipe = job.value("recipe");
   return result;

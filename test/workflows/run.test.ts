@@ -1,93 +1,31 @@
 /** Runs from start to end under a real `tiller up`: real engine, real worker, real processes. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { sleep } from '../../activities/training/trainer-process.ts';
 import { keptCheckpoints } from '../../db/checkpoints.ts';
-import { openRecord, type Db } from '../../db/connection.ts';
+import type { Db } from '../../db/connection.ts';
 import { listEpochs } from '../../db/epochs.ts';
 import { eventsAfter } from '../../db/events.ts';
 import { forgetRun, isForgotten } from '../../db/forget.ts';
 import { homePaths } from '../../db/home.ts';
 import { openLaunches } from '../../db/launches.ts';
-import { readPoints } from '../../db/metrics.ts';
 import { isAlive, readProcesses } from '../../db/processes.ts';
 import { getRequest } from '../../db/requests.ts';
-import { createRun, getRun } from '../../db/runs.ts';
-import { connectEngine, sendRequest, startRun } from '../../engine/client.ts';
+import { getRun } from '../../db/runs.ts';
+import { sendRequest } from '../../engine/client.ts';
 import { workflowIdOf } from '../../engine/names.ts';
-import { recipeSchema } from '../../recipes/schema.ts';
-import { startUp, type Started } from '../chaos/up.ts';
+import { until, upTo, useRuns } from './use-runs.ts';
 
-const trainer = join(import.meta.dirname, '..', 'fixtures', 'trainers', 'knobs.mjs');
-
+const runs = useRuns();
+const { start, state, steps, reaches } = runs;
 let home: string;
-let up: Started;
 let db: Db;
 let client: Client;
-
-beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'tiller-runs-'));
-  const env = { ...process.env, TILLER_HOME: home };
-  up = await startUp(home, env);
-  await up.ready();
-  db = openRecord(homePaths(home).record);
-  client = await connectEngine(db, env);
-}, 600_000);
-
-afterAll(async () => {
-  await client.connection.close();
-  await up.stop();
-  db.close();
-  await rm(home, { recursive: true, force: true });
-}, 120_000);
-
-async function start(
-  settings: Record<string, unknown>,
-  {
-    epochs = 2,
-    priority = 3,
-    schedule = 'constant',
-    epochsAHistory,
-  }: { epochs?: number; priority?: number; schedule?: string; epochsAHistory?: number } = {},
-): Promise<string> {
-  const recipe = recipeSchema.parse({
-    trainer: { command: [process.execPath, trainer] },
-    settings,
-    priority,
-    train: { epochs, schedule, steps_per_epoch: 20 },
-  });
-  const fields = {
-    name: 'fixture',
-    recipe,
-    recipeHash: 'hash',
-    trainer: 'knobs',
-    device: 'cpu',
-    threads: 1,
-  };
-  const { id } = createRun(db, { ...fields, priority, epochs });
-  await startRun(client, id, epochsAHistory === undefined ? {} : { epochsAHistory });
-  return id;
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  // Far beyond what it takes: the machine may be busy, and a test that hangs says less than one that fails.
-  for (const end = Date.now() + 90_000; !condition(); await sleep(20)) {
-    if (Date.now() > end) throw new Error(`still waiting for ${what}`);
-  }
-}
-
-const state = (run: string): string => getRun(db, run).state;
-const reaches = (run: string, wanted: string): Promise<void> =>
-  until(
-    () => state(run) === wanted,
-    `${wanted}; it is ${state(run)}: ${getRun(db, run).state_reason}`,
-  );
-const steps = (run: string): number[] => readPoints(db, run, 'loss').map(({ step }) => step);
-const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
+beforeAll(() => {
+  ({ home, db, client } = runs.opened());
+});
 
 describe('a run', () => {
   test('trains, is evaluated each epoch, and ends', async () => {

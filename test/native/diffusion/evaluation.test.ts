@@ -51,6 +51,14 @@ describe('evaluation', () => {
     ).toEqual([]);
   });
 
+  test('samples the prompts that the job names, and no others', async () => {
+    const { where } = await whole();
+    const sampled = async (sample_prompts: number[]): Promise<unknown[]> =>
+      of(await evaluate(where, { sample_prompts }), 'sample').map(({ prompt }) => prompt);
+    expect(await sampled([1])).toEqual([1]);
+    expect(await sampled([])).toEqual([]);
+  });
+
   test('raw weights and averages are both measured', async () => {
     const { where } = await whole();
     const raw = await evaluate(where, {

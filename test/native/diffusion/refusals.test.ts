@@ -120,6 +120,12 @@ describe('a job that cannot be done is refused before the first step', () => {
     );
   });
 
+  test('prompts to sample that are no indices', async () => {
+    expect(await refusal({ sample_prompts: [1, -1] })).toMatch(
+      /^64 TRAINER_BAD_RECIPE job.sample_prompts has -1, which is not a prompt's index$/,
+    );
+  });
+
   test('pictures of such a size', async () => {
     expect(
       await refusal({
