@@ -44,10 +44,12 @@ const send = async (
   const run = document.body.dataset['run'];
   if (run === undefined) return false;
   button.disabled = true;
+  const menu = button.closest('details')?.id;
   announce(`${button.textContent?.trim()}: requested`);
   try {
     await ask(run, body);
-    button.closest('details')?.removeAttribute('open');
+    // By its id: the page may have been read anew meanwhile.
+    if (menu !== undefined) find(`#${menu}`)?.removeAttribute('open');
     return true;
   } catch (error) {
     const offline = error instanceof TypeError;

@@ -224,11 +224,17 @@ describe('controls', () => {
 
   test('a stop is chosen from a menu, after the step or the epoch', async () => {
     await openRun();
+    // The answer comes when the controls were made anew, as they may be.
+    await page.route('**/requests', async (route) => {
+      const response = await route.fetch();
+      await page.locator(`[data-request="${request}"]`).waitFor();
+      await route.fulfill({ response });
+    });
     await page.locator('#stop-menu summary').click();
     await page.getByRole('button', { name: 'After this epoch' }).first().click();
     await eventually('asked', () => visit.asked.at(-1)?.verb === 'stop');
     expect(visit.asked.at(-1)).toMatchObject({ verb: 'stop', after: 'epoch' });
-    expect(await page.locator('#stop-menu').getAttribute('open')).toBeNull();
+    await page.locator('#stop-menu:not([open])').waitFor();
   });
 
   test('a trainer that heeds nothing can be ended: offered by itself after a minute', async () => {
