@@ -17,8 +17,9 @@ if (page === 'runs') startRuns();
 if (page === 'run') {
   startControls();
   startPictures();
-  startLossChart();
-  startValidationChart();
+  // A task of their own: drawing takes a while, and meanwhile nothing else would be answered.
+  setTimeout(startLossChart);
+  setTimeout(startValidationChart);
 }
 if (page === 'compare') startCompare();
 startKeys();

@@ -41,24 +41,30 @@ export const epochsTable = (page: RunPage): Html => {
           Compare A and B
         </button>
       </div>
-      <div class="scroll" tabindex="0" role="region" aria-label="Epochs" data-region="epochs">
-        <table class="epochs">
-          <thead>
-            <tr>
-              <th scope="col"><abbr title="Left side of a comparison" class="side-a">A</abbr></th>
-              <th scope="col"><abbr title="Right side of a comparison" class="side-b">B</abbr></th>
-              <th scope="col">Epoch</th>
-              <th scope="col">Steps</th>
-              <th scope="col">Training loss</th>
-              <th scope="col">Validation</th>
-              <th scope="col">Change</th>
-              <th scope="col">Time</th>
-              <th scope="col">Energy</th>
-              <th scope="col">Cost</th>
-              <th scope="col"><span class="visually-hidden">Compare with the one before</span></th>
+      <div class="scroll long" tabindex="0" role="region" aria-label="Epochs" data-region="epochs">
+        <table class="epochs" role="table">
+          <thead role="rowgroup">
+            <tr role="row">
+              <th scope="col" role="columnheader">
+                <abbr title="Left side of a comparison" class="side-a">A</abbr>
+              </th>
+              <th scope="col" role="columnheader">
+                <abbr title="Right side of a comparison" class="side-b">B</abbr>
+              </th>
+              <th scope="col" role="columnheader">Epoch</th>
+              <th scope="col" role="columnheader">Steps</th>
+              <th scope="col" role="columnheader">Training loss</th>
+              <th scope="col" role="columnheader">Validation</th>
+              <th scope="col" role="columnheader">Change</th>
+              <th scope="col" role="columnheader">Time</th>
+              <th scope="col" role="columnheader">Energy</th>
+              <th scope="col" role="columnheader">Cost</th>
+              <th scope="col" role="columnheader">
+                <span class="visually-hidden">Compare with the one before</span>
+              </th>
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             ${page.epochs.map((epoch) => {
               const cost = usage.get(epoch.epoch);
               const change =
@@ -79,23 +85,23 @@ export const epochsTable = (page: RunPage): Html => {
                         ${chosen ? html`checked` : ''}
                     /></label>`
                   : html``;
-              return html`<tr class="${epoch.epoch === best ? 'best' : ''}">
-                <td>${pick('a', epoch.epoch === first)}</td>
-                <td>${pick('b', epoch.epoch === b)}</td>
-                <th scope="row">
+              return html`<tr role="row" class="${epoch.epoch === best ? 'best' : ''}">
+                <td role="cell">${pick('a', epoch.epoch === first)}</td>
+                <td role="cell">${pick('b', epoch.epoch === b)}</td>
+                <th scope="row" role="rowheader">
                   ${epoch.epoch}
                   <span class="quiet"
                     >${epoch.epoch === 0 ? 'base' : (stateWords[epoch.state] ?? epoch.state)}</span
                   >
                 </th>
-                <td class="figure">
+                <td role="cell" class="figure">
                   ${
                     epoch.epoch === 0
                       ? '–'
                       : `${formatCount(epoch.firstStep + 1)}–${formatCount(epoch.lastStep)}`
                   }
                 </td>
-                <td class="figure">
+                <td role="cell" class="figure">
                   ${formatLoss(epoch.trainLoss)}
                   ${
                     epoch.deviation === null
@@ -107,17 +113,19 @@ export const epochsTable = (page: RunPage): Html => {
                         >`
                   }
                 </td>
-                <td class="figure">
+                <td role="cell" class="figure">
                   ${formatLoss(epoch.validationLoss)}
                   ${epoch.epoch === best ? html`<span class="tag">best</span>` : ''}
                 </td>
-                <td class="figure quiet">${formatDelta(change)}</td>
-                <td class="figure">${took(epoch)}</td>
-                <td class="figure">${cost === undefined ? '–' : formatEnergy(cost.joules)}</td>
-                <td class="figure">
+                <td role="cell" class="figure quiet">${formatDelta(change)}</td>
+                <td role="cell" class="figure">${took(epoch)}</td>
+                <td role="cell" class="figure">
+                  ${cost === undefined ? '–' : formatEnergy(cost.joules)}
+                </td>
+                <td role="cell" class="figure">
                   ${cost === undefined ? '–' : formatMoney(cost.money, cost.currency ?? currency)}
                 </td>
-                <td>
+                <td role="cell">
                   ${
                     ready && previous >= 0
                       ? html`<a

@@ -10,11 +10,31 @@ import type { RunPage } from './run.ts';
 /** Pictures that the page holds without a script; the script keeps their number at this or below. */
 const FIRST_PICTURES = 40;
 const STRIP_PROMPTS = 8;
+/*
+ * The grid's rows are boxes of their own and no parts of a table's layout, so that a browser leaves out
+ * those that are far from view; the roles keep it a table for whoever hears it.
+ */
+
 /** So many columns fit a wide screen, and need no frame of their own to scroll in. */
 const MOST_FREE = 9;
 
+/** What a column of the grid stands for: all of a sample's identity but the checkpoint. */
+type Column = Pick<
+  ShownSample,
+  | 'text'
+  | 'negative'
+  | 'seed'
+  | 'sampler'
+  | 'steps'
+  | 'guidance'
+  | 'width'
+  | 'height'
+  | 'weights'
+  | 'position'
+>;
+
 /** All that makes two samples comparable but the checkpoint they come from. */
-export const identityOf = (sample: ShownSample): string =>
+export const identityOf = (sample: Column): string =>
   [
     sample.text,
     sample.negative,
@@ -27,7 +47,7 @@ export const identityOf = (sample: ShownSample): string =>
     sample.weights,
   ].join('\u001f');
 
-const describe = (sample: ShownSample): string =>
+const describe = (sample: Column): string =>
   `seed ${sample.seed}, ${sample.sampler} ${sample.steps}, guidance ${sample.guidance}, ${sample.width}×${sample.height}, ${sample.weights}`;
 
 interface GridRow {
@@ -39,13 +59,16 @@ interface GridRow {
 }
 
 interface Grid {
-  readonly columns: ShownSample[];
+  readonly columns: Column[];
   readonly rows: GridRow[];
 }
 
 /** A sample stands in the column of its identity, never of its index: an edited prompt is a new column. */
-export const gridOf = (samples: readonly ShownSample[]): Grid => {
-  const columns = new Map<string, ShownSample>();
+export const gridOf = (
+  samples: readonly ShownSample[],
+  unsampled: readonly Column[] = [],
+): Grid => {
+  const columns = new Map<string, Column>();
   const rows = new Map<string, GridRow>();
   for (const sample of samples) {
     const identity = identityOf(sample);
@@ -59,10 +82,9 @@ export const gridOf = (samples: readonly ShownSample[]): Grid => {
     }
     row.cells.set(identity, sample);
   }
+  for (const column of unsampled) columns.set(identityOf(column), column);
   return {
-    columns: [...columns.values()].sort(
-      (a, b) => a.position - b.position || a.seed - b.seed || a.createdAt - b.createdAt,
-    ),
+    columns: [...columns.values()].sort((a, b) => a.position - b.position || a.seed - b.seed),
     rows: [...rows.values()],
   };
 };
@@ -75,12 +97,50 @@ const rowName = (row: GridRow): Html =>
 const altOf = (sample: ShownSample): string =>
   `${sample.text || 'empty prompt'}, epoch ${sample.epoch}`;
 
-const cell = (run: string, sample: ShownSample | undefined, column: number, now: boolean): Html => {
-  if (sample === undefined)
-    return html`<td><span class="picture missing" title="Not sampled"></span></td>`;
+/** Prompts that came later and have no picture yet. */
+const unsampled = ({ samples, offers, run }: RunPage): Column[] => {
+  const { samples: recipe, data } = recipeOf(run);
+  const sampled = new Set(samples.map(({ position }) => position));
+  return offers.prompts
+    .filter(({ position }) => !sampled.has(position))
+    .map(({ text, negative, seed, width, height, position }) => ({
+      text,
+      negative,
+      seed,
+      sampler: recipe.sampler,
+      steps: recipe.steps,
+      guidance: recipe.guidance,
+      width: width ?? data?.resolution ?? 0,
+      height: height ?? data?.resolution ?? 0,
+      weights: recipe.weights,
+      position,
+    }));
+};
+
+const missing = ({ offers }: RunPage, row: GridRow, { position, text }: Column): Html => {
+  const offer = row.requested ? undefined : offers.of(row.epoch, position);
+  return html`<td role="cell">
+    ${
+      offer === undefined
+        ? html`<span class="picture missing" title="Not sampled"></span>`
+        : html`<button
+            type="button"
+            class="picture missing"
+            data-verb="make"
+            data-epoch="${offer.epoch}"
+            data-prompt="${offer.prompt}"
+            title="Not sampled"
+            aria-label="${text || 'empty prompt'}, not sampled at epoch ${offer.epoch}: ${offer.words}"
+          >
+            ${offer.words}
+          </button>`
+    }
+  </td>`;
+};
+
+const cell = (run: string, sample: ShownSample, column: number, now: boolean): Html => {
   const source = thumbnail(sample.id, 96);
-  // The full picture opens by its address; the script opens compare at this epoch instead.
-  return html`<td>
+  return html`<td role="cell">
     <a
       class="picture"
       href="/compare?a=${run}@0&amp;b=${run}@${sample.epoch}&amp;prompt=${column + 1}"
@@ -143,11 +203,8 @@ const strip = (page: RunPage, grid: Grid): Html => {
 };
 
 const nothingYet = (page: RunPage): Html => {
-  const recipe = recipeOf(page.run);
-  if (recipe.samples.prompts.length === 0) {
-    return html`<p class="quiet">
-      The recipe has no prompts: add some under <code>samples</code>.
-    </p>`;
+  if (page.offers.prompts.length === 0) {
+    return html`<p class="quiet">The recipe has no prompts: add some below.</p>`;
   }
   const next = page.epochs.length === 0 ? 0 : page.run.epoch * (page.run.stepsPerEpoch ?? 0);
   return html`<p class="quiet">
@@ -175,7 +232,7 @@ export const latestSamples = (page: RunPage): Html => {
 };
 
 export const samplesGrid = (page: RunPage): Html => {
-  const grid = gridOf(page.samples);
+  const grid = gridOf(page.samples, unsampled(page));
   let pictures = 0;
   return html`<section aria-labelledby="samples-title" id="samples">
     <div class="section-head">
@@ -192,31 +249,36 @@ export const samplesGrid = (page: RunPage): Html => {
         grid.rows.length === 0
           ? nothingYet(page)
           : html`<div
-              class="scroll grid-scroll ${grid.columns.length <= MOST_FREE ? 'free' : ''}"
+              class="scroll long grid-scroll ${grid.columns.length <= MOST_FREE ? 'free' : ''}"
               tabindex="0"
               role="region"
               aria-label="Samples, epochs by prompts"
             >
-              <table class="grid">
-                <thead>
-                  <tr>
-                    <th scope="col">Epoch</th>
+              <table class="grid" role="table">
+                <thead role="rowgroup">
+                  <tr role="row">
+                    <th scope="col" role="columnheader">Epoch</th>
                     ${grid.columns.map(
                       (column) =>
-                        html`<th scope="col" title="${column.text} (${describe(column)})">
+                        html`<th
+                          scope="col"
+                          role="columnheader"
+                          title="${column.text} (${describe(column)})"
+                        >
                           <span class="prompt">${column.text || 'empty prompt'}</span>
                         </th>`,
                     )}
                   </tr>
                 </thead>
-                <tbody>
+                <tbody role="rowgroup">
                   ${grid.rows.map(
                     (row) =>
-                      html`<tr id="samples-${row.key.replaceAll('/', '-')}">
-                        <th scope="row">${rowName(row)}</th>
+                      html`<tr role="row" id="samples-${row.key.replaceAll('/', '-')}">
+                        <th scope="row" role="rowheader">${rowName(row)}</th>
                         ${grid.columns.map((column, index) => {
                           const sample = row.cells.get(identityOf(column));
-                          if (sample !== undefined) pictures += 1;
+                          if (sample === undefined) return missing(page, row, column);
+                          pictures += 1;
                           return cell(page.run.id, sample, index, pictures <= FIRST_PICTURES);
                         })}
                       </tr>`,
