@@ -28,7 +28,7 @@ interface Window {
 }
 
 export function measureCurve(folder: string, steps: number): BenchResult {
-  const { file, run } = fillRecord(folder, steps);
+  const { file, run } = fillRecord(join(folder, 'curve.db'), steps);
   const table = fillTable(folder, steps);
   const windows: Window[] = [
     { name: 'all of it', from: 1, to: steps },
@@ -78,15 +78,20 @@ export function measureCurve(folder: string, steps: number): BenchResult {
   };
 }
 
-function fillRecord(folder: string, steps: number): { file: string; run: string } {
-  const file = join(folder, 'curve.db');
+/** @param ms of each step, if its trainer says that too */
+export function fillRecord(
+  file: string,
+  steps: number,
+  ms?: (step: number) => number,
+): { file: string; run: string } {
   const { db, lease, launch } = newRun(file);
   for (let start = 1; start <= steps; start += BATCH) {
     const size = Math.min(BATCH, steps - start + 1);
     const said = Array.from({ length: size }, (_, index) => {
       const step = start + index;
+      const time = ms === undefined ? {} : { ms: ms(step) };
       return {
-        event: { event: 'step', step, epoch: 1, loss: valueAt(step) } as const,
+        event: { event: 'step', step, epoch: 1, loss: valueAt(step), ...time } as const,
         end: step,
       };
     });

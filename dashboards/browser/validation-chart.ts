@@ -81,7 +81,8 @@ const draw = (): void => {
           type: 'linear',
           title: { display: true, text: 'epoch' },
           grid: { display: false },
-          ticks: { precision: 0, maxRotation: 0 },
+          // Without a callback the numbers are formatted by Intl, which takes long to wake up.
+          ticks: { precision: 0, maxRotation: 0, callback: String },
         },
         y: {
           grid: { color: colour('line') },

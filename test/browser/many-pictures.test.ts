@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Page } from 'playwright-core';
 import { eventually, startVisit, type Visit } from './visit.ts';
 
 let visit: Visit;
@@ -17,6 +18,15 @@ beforeAll(async () => {
 });
 afterAll(() => visit.close());
 
+/** The prompts stand above whichever rows are in view. */
+const expectStickyHeader = async (page: Page): Promise<void> => {
+  const grid = await page.locator('table.grid').boundingBox();
+  const head = await page.locator('table.grid thead').boundingBox();
+  if (grid === null || head === null) throw new Error('no grid');
+  const inGrid = grid.y < 0 && grid.y + grid.height > head.height;
+  if (inGrid) expect(Math.round(head.y)).toBe(0);
+};
+
 test('a thousand pictures: 120 in the document at most, and all that are in view', async () => {
   const page = await visit.open(`/runs/${visit.seeded.done}`);
   expect(await page.locator('a[data-sample]').count()).toBe(126 * 8);
@@ -26,13 +36,22 @@ test('a thousand pictures: 120 in the document at most, and all that are in view
       const box = cell.getBoundingClientRect();
       return box.bottom > 0 && box.top < innerHeight && cell.firstElementChild === null;
     }).length`);
+  // What is far from view is not even laid out, and its place is known all the same.
+  const laidOut = (row: string): Promise<boolean> =>
+    page
+      .locator(`table.grid tbody tr:${row} a`)
+      .first()
+      .evaluate((cell) => cell.checkVisibility({ contentVisibilityAuto: true }));
+  expect(await laidOut('last-child')).toBe(false);
   const height = await page.evaluate<number>('document.documentElement.scrollHeight');
   expect(height).toBeGreaterThan(10_000);
   for (let top = 0; top < height; top += 3_000) {
     await page.evaluate(`scrollTo(0, ${top})`);
     await eventually('pictures in view', async () => (await missing()) === 0);
     expect(await pictures()).toBeLessThanOrEqual(120);
+    await expectStickyHeader(page);
   }
+  expect(await laidOut('last-child')).toBe(true);
   // Coming and going moves nothing: cells keep their size.
   expect(await page.evaluate<number>('document.documentElement.scrollHeight')).toBe(height);
   await page.context().close();
