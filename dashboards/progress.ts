@@ -71,7 +71,7 @@ export const lostByForce = (db: Db, run: ListedRun): string => {
 };
 
 /** Mean seconds that the run's evaluations took, for those that are still to come. */
-const evaluationSeconds = (db: Db, run: ListedRun): number => {
+export const evaluationSeconds = (db: Db, run: ListedRun): number => {
   const took = epochsForPage(db, run.id)
     .filter((epoch) => epoch.evaluatedAt !== null && epoch.trainedAt !== null)
     .map((epoch) => ((epoch.evaluatedAt ?? 0) - (epoch.trainedAt ?? 0)) / 1000);

@@ -36,20 +36,25 @@ const readWhenDue = (): void => {
   });
 };
 
+interface Body {
+  readonly verb: string | undefined;
+  readonly [argument: string]: unknown;
+}
+
 /** Whether it was taken; a refusal is told. */
-const send = async (
-  button: HTMLButtonElement,
-  body: { readonly verb: string | undefined; readonly [argument: string]: unknown },
-): Promise<boolean> => {
-  const run = document.body.dataset['run'];
+const send = async (button: HTMLButtonElement, body: Body): Promise<boolean> => {
+  // The compare page is of two runs: there the button says which.
+  const run = button.dataset['run'] ?? document.body.dataset['run'];
   if (run === undefined) return false;
   button.disabled = true;
-  const menu = button.closest('details')?.id;
+  const menu = button.closest('details.menu')?.id;
   announce(`${button.textContent?.trim()}: requested`);
   try {
     await ask(run, body);
     // By its id: the page may have been read anew meanwhile.
     if (menu !== undefined) find(`#${menu}`)?.removeAttribute('open');
+    // It stands where the picture will be.
+    if (body.verb === 'make') button.textContent = 'Asked for';
     return true;
   } catch (error) {
     const offline = error instanceof TypeError;
@@ -62,7 +67,7 @@ const send = async (
     );
     return false;
   } finally {
-    button.disabled = false;
+    button.disabled = body.verb === 'make' && button.textContent === 'Asked for';
     // The page of a deleted run is no more.
     if (body.verb !== 'delete') refresh().catch(() => undefined);
   }
@@ -71,11 +76,24 @@ const send = async (
 /** What was typed stays where it was refused. */
 const submit = async (form: HTMLFormElement, verb: string): Promise<void> => {
   const button = find<HTMLButtonElement>('button', form);
-  const [name, epochs] = ['name', 'epochs'].map((field) => new FormData(form).get(field));
-  const body = verb === 'delete' ? { verb, name } : { verb, epochs: Number(epochs) };
-  if (button === undefined || !(await send(button, body))) return;
+  if (button === undefined || !(await send(button, bodyOf(form, verb)))) return;
+  const { name } = bodyOf(form, verb);
   form.reset();
   if (verb === 'delete') location.assign(`/?deleted=${encodeURIComponent(String(name))}`);
+};
+
+const bodyOf = (form: HTMLFormElement, verb: string): Body => {
+  const data = new FormData(form);
+  const text = (field: string): string => String(data.get(field) ?? '');
+  const number = (field: string): number | undefined =>
+    text(field) === '' ? undefined : Number(text(field));
+  if (verb === 'delete') return { verb, name: text('name') };
+  if (verb === 'extend') return { verb, epochs: number('epochs') };
+  const { drop } = form.dataset;
+  const [seed, width, height] = ['seed', 'width', 'height'].map(number);
+  // What is undefined does not come into the JSON: it is left out.
+  const add = { text: text('text'), negative: text('negative'), seed, width, height };
+  return { verb, add, drop: drop === undefined ? undefined : Number(drop) };
 };
 
 export const startControls = (): void => {
@@ -84,8 +102,11 @@ export const startControls = (): void => {
     const target = event.target instanceof Element ? event.target : undefined;
     const button = target?.closest<HTMLButtonElement>('button[data-verb]');
     if (button === null || button === undefined) return;
-    const { verb, after } = button.dataset;
-    void send(button, after === undefined ? { verb } : { verb, after });
+    const { verb, after, ...numbers } = button.dataset;
+    const [epoch, prompt, drop] = [numbers['epoch'], numbers['prompt'], numbers['drop']].map(
+      (text) => (text === undefined ? undefined : Number(text)),
+    );
+    void send(button, { verb, after, epoch, prompt, drop });
   });
   document.addEventListener('submit', (event) => {
     const form = event.target;

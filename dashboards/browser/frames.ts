@@ -3,6 +3,7 @@ import { make } from './dom.ts';
 import {
   letter,
   nameOf,
+  offerOf,
   shotOf,
   type Shot,
   type SideName,
@@ -105,8 +106,26 @@ export const createFrames = (root: HTMLElement, state: StageState, changed: () =
       image.src = `/media/${shot.id}`;
       return image;
     },
-    absent: (side) =>
-      make('p', { className: 'absent', text: `Not sampled at ${nameOf(state, side)}` }),
+    absent(side) {
+      const offer = offerOf(state, side);
+      const words = `Not sampled at ${nameOf(state, side)}`;
+      if (offer === undefined) return make('p', { className: 'absent', text: words });
+      const { run, epoch, prompt } = offer;
+      return make('p', { className: 'absent' }, [
+        `${words}: `,
+        make('button', {
+          className: 'button',
+          text: offer.words,
+          attributes: {
+            type: 'button',
+            'data-verb': 'make',
+            'data-run': run,
+            'data-epoch': String(epoch),
+            'data-prompt': String(prompt),
+          },
+        }),
+      ]);
+    },
     afterPlace(next) {
       listener = next;
     },

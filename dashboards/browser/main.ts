@@ -14,8 +14,8 @@ rememberRegions();
 startTheme();
 const { page } = document.body.dataset;
 if (page === 'runs') startRuns();
+if (page === 'run' || page === 'compare') startControls();
 if (page === 'run') {
-  startControls();
   startPictures();
   // A task of their own: drawing takes a while, and meanwhile nothing else would be answered.
   setTimeout(startLossChart);

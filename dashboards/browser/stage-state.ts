@@ -9,11 +9,20 @@ export interface Shot extends Size {
   readonly id: string;
 }
 
+/** A sample that is not there and can be made. */
+export interface Offer {
+  readonly run: string;
+  readonly epoch: number;
+  readonly prompt: number;
+  readonly words: string;
+}
+
 export interface StagePair {
   readonly text: string;
   readonly a: Shot | null;
   readonly b: Shot | null;
   readonly zero: Shot | null;
+  readonly offers: Partial<Record<SideName, Offer>>;
 }
 
 export interface StageState {
@@ -45,3 +54,7 @@ export const shotOf = (state: StageState, side: SideName): Shot | null => {
   if (pair === undefined) return null;
   return side === 'a' && state.baseline ? pair.zero : pair[side];
 };
+
+/** How the picture that is missing on a side can be had. */
+export const offerOf = (state: StageState, side: SideName): Offer | undefined =>
+  side === 'a' && state.baseline ? undefined : state.pairs[state.shown]?.offers[side];

@@ -1,6 +1,7 @@
 /** Two epochs of any runs: the pictures first, then one sentence, then what differs. */
 import { html } from 'hono/html';
 import type { ShownSample } from '../../db/pages.ts';
+import type { Offer } from '../offers.ts';
 import type { Pair } from '../pairing.ts';
 import {
   binsSection,
@@ -35,11 +36,16 @@ export interface RunChoice {
   readonly epochs: readonly number[];
 }
 
+/** With what can be made where a side is missing. */
+export interface OfferedPair extends Pair {
+  readonly offers: { readonly a?: Offer | undefined; readonly b?: Offer | undefined };
+}
+
 export interface ComparePage {
   readonly a: Side;
   readonly b: Side;
   readonly choices: readonly RunChoice[];
-  readonly pairs: readonly Pair[];
+  readonly pairs: readonly OfferedPair[];
   /** Index of the pair that is shown. */
   readonly shown: number;
   /** Left out: what suits the screen. */
@@ -113,6 +119,7 @@ const stageData = (page: ComparePage): string =>
       a: shotOf(pair.a),
       b: shotOf(pair.b),
       zero: shotOf(pair.zero),
+      offers: pair.offers,
     })),
     shown: page.shown,
     mode: page.mode ?? null,

@@ -8,7 +8,7 @@ import { deleteMenu, extendMenu } from './run-menus.ts';
 
 /** Those that a button asks for; the others need a word of a person's. */
 export const plainVerbs = ['pause', 'resume', 'stop', 'save', 'sample'] as const;
-export type Verb = (typeof plainVerbs)[number] | 'extend' | 'delete';
+export type Verb = (typeof plainVerbs)[number] | 'extend' | 'delete' | 'prompts' | 'make';
 
 const SILENT_MS = 60_000;
 
@@ -55,6 +55,8 @@ const verbWords: Record<string, string> = {
   sample: 'Sample now',
   extend: 'More epochs:',
   delete: 'Delete',
+  prompts: 'Prompts',
+  make: 'Sample of epoch',
 };
 
 const time = (words: string, at: number | null): Html | string =>
@@ -67,8 +69,13 @@ const time = (words: string, at: number | null): Html | string =>
 const isWaiting = ({ refused, doneAt }: ShownRequest): boolean =>
   refused === null && doneAt === null;
 
-const argumentsOf = ({ arguments: text }: ShownRequest): { after?: string; epochs?: number } =>
-  JSON.parse(text) as { after?: string; epochs?: number };
+interface Arguments {
+  after?: string;
+  epochs?: number;
+  epoch?: number;
+}
+
+const argumentsOf = ({ arguments: text }: ShownRequest): Arguments => JSON.parse(text) as Arguments;
 
 /**
  * When a request has been open for too long: nobody took it, or a pause or stop is not done. One after
@@ -89,13 +96,13 @@ const forcedStop = (requests: readonly ShownRequest[], lost: string, now: number
     : '';
 
 const requestLine = (request: ShownRequest, now: number): Html => {
-  const { after, epochs } = argumentsOf(request);
+  const { after, epochs, epoch } = argumentsOf(request);
   const when = after === undefined ? '' : after === 'now' ? ' now' : ` after the ${after}`;
   const waiting = isWaiting(request);
   const silent =
     waiting && request.acknowledgedAt === null && now - request.requestedAt > SILENT_MS;
   return html`<li data-request="${request.id}">
-    <strong>${verbWords[request.verb] ?? request.verb}${when} ${epochs ?? ''}</strong>
+    <strong>${verbWords[request.verb] ?? request.verb}${when} ${epochs ?? epoch ?? ''}</strong>
     ${time('requested', request.requestedAt)} ${time('acknowledged', request.acknowledgedAt)}
     ${time('delivered', request.deliveredAt)} ${time('done', request.doneAt)}
     ${

@@ -9,12 +9,14 @@ import type {
   EpochUsage,
 } from '../../db/pages.ts';
 import type { KeptCheckpoint, ShownRequest } from '../../db/page-details.ts';
+import type { Offers } from '../offers.ts';
 import { recipeOf, toneOf } from '../progress.ts';
 import { controls } from './controls.ts';
 import { epochsTable } from './epochs.ts';
 import { formatDay, formatMoment } from './format.ts';
 import { dot, type Html } from './layout.ts';
 import { lossSection, validationSection, type CurveView } from './curves.ts';
+import { promptsSection } from './prompts.ts';
 import { latestSamples, samplesGrid } from './samples.ts';
 
 export interface RunPage {
@@ -25,6 +27,7 @@ export interface RunPage {
   readonly samples: readonly ShownSample[];
   readonly usage: readonly EpochUsage[];
   readonly requests: readonly ShownRequest[];
+  readonly offers: Offers;
   /** what a forced stop costs */
   readonly lost: string;
   readonly events: readonly ShownEvent[];
@@ -156,7 +159,7 @@ export const runPage = (page: RunPage): Html => {
       aria-label="Progress of the run"
     ></progress>
     <div class="two">${validationSection(page)} ${latestSamples(page)}</div>
-    ${lossSection(page)} ${epochsTable(page)} ${samplesGrid(page)} ${eventsLog(page)}
-    ${recipeSection(page)}
+    ${lossSection(page)} ${epochsTable(page)} ${samplesGrid(page)}
+    ${promptsSection(run, page.offers.prompts)} ${eventsLog(page)} ${recipeSection(page)}
   `;
 };

@@ -1,16 +1,25 @@
 import { Hono } from 'hono';
-import { evaluatedEpochs, listRunsForPage, runForPage, samplesOfEpoch } from '../../db/pages.ts';
+import {
+  evaluatedEpochs,
+  listRunsForPage,
+  runForPage,
+  samplesOfEpoch,
+  type ShownSample,
+} from '../../db/pages.ts';
 import { factsOf, type SideChoice } from '../comparison.ts';
 import {
   comparePage,
   modes,
   nothingToCompare,
+  type OfferedPair,
   type RunChoice,
   type Side,
 } from '../pages/compare.ts';
 import { layout, type Page } from '../pages/layout.ts';
 import { problemPage } from '../pages/problem.ts';
-import { pairSamples } from '../pairing.ts';
+import { offersOf } from '../offers.ts';
+import { type Pair, pairSamples } from '../pairing.ts';
+import { recipeOf } from '../progress.ts';
 import type { RouteDeps } from './deps.ts';
 
 /** "RUN@10": the run by id or name, and the epoch. */
@@ -45,6 +54,28 @@ export const compareRoutes = (deps: RouteDeps): Hono => {
     const best = runForPage(db, chosen.id)?.bestEpoch ?? last;
     const first = best === last ? (chosen.epochs.at(-2) ?? 0) : best;
     return `/compare?a=${chosen.id}@${first}&b=${chosen.id}@${last}`;
+  };
+
+  /** For a missing side: its run has the prompt, and its epoch the weights. */
+  const offersFor = (pair: Pair, a: SideChoice, b: SideChoice): OfferedPair['offers'] => {
+    const offer = ({ run, epoch }: SideChoice, other: ShownSample | undefined) => {
+      if (other === undefined) return undefined;
+      const offers = offersOf(db, run);
+      const size = recipeOf(run).data?.resolution;
+      const prompt = offers.prompts.find(
+        ({ text, negative, seed, width, height }) =>
+          text === other.text &&
+          negative === other.negative &&
+          seed === other.seed &&
+          (width ?? size ?? other.width) === other.width &&
+          (height ?? size ?? other.height) === other.height,
+      );
+      return prompt === undefined ? undefined : offers.of(epoch, prompt.position);
+    };
+    return {
+      ...(pair.a === undefined ? { a: offer(a, pair.b) } : {}),
+      ...(pair.b === undefined ? { b: offer(b, pair.a) } : {}),
+    };
   };
 
   app.get('/compare', (context) => {
@@ -109,7 +140,7 @@ export const compareRoutes = (deps: RouteDeps): Hono => {
             a: sideOf(a),
             b: sideOf(b),
             choices: runs,
-            pairs,
+            pairs: pairs.map((pair) => ({ ...pair, offers: offersFor(pair, a, b) })),
             shown,
             mode: modes.find((mode) => mode === query['mode']),
             facts: factsOf(db, a, b),

@@ -1,7 +1,9 @@
 /** What the routes are given by the composition root. */
 import type { Context } from 'hono';
 import type { Db } from '../../db/connection.ts';
+import type { PromptEdit } from '../../db/edit-prompts.ts';
 import type { ShownRequest } from '../../db/page-details.ts';
+import type { WantedSample } from '../../db/wanted.ts';
 import type { Curves } from '../curves.ts';
 import type { Frame } from '../pages/layout.ts';
 import type { Verb } from '../pages/controls.ts';
@@ -14,6 +16,10 @@ export interface Ask {
   readonly after?: 'now' | 'step' | 'epoch';
   /** extend: how many more */
   readonly epochs?: number;
+  /** prompts: what comes and what goes */
+  readonly edit?: PromptEdit;
+  /** make */
+  readonly sample?: WantedSample;
 }
 
 /** Asks something of a run through the engine; resolves when it was taken. Throws a TillerError. */

@@ -17,6 +17,7 @@ import { parseView } from '../pages/curves.ts';
 import { layout } from '../pages/layout.ts';
 import { problemPage } from '../pages/problem.ts';
 import { runPage } from '../pages/run.ts';
+import { offersOf } from '../offers.ts';
 import { lostByForce, progressTexts, recipeOf } from '../progress.ts';
 import { axisOf } from '../axis.ts';
 import type { RouteDeps } from './deps.ts';
@@ -53,6 +54,7 @@ export const runRoutes = (deps: RouteDeps): Hono => {
           samples: samplesOfRun(db, run.id),
           usage: usageOfEpochs(db, run.id),
           requests: requestsForPage(db, run.id),
+          offers: offersOf(db, run),
           lost: lostByForce(db, run),
           events: newestEvents(db, run.id, READ_EVENTS),
           curves: curvesOfRun(db, run.id),

@@ -77,10 +77,11 @@ describe('a run', () => {
       'save',
       'stop',
       'extend',
+      'prompts',
     ]);
-    expect(await verbsOn(pages.seeded.paused)).toEqual(['resume', 'stop', 'extend']);
-    expect(await verbsOn(pages.seeded.done)).toEqual(['extend', 'delete']);
-    expect(await verbsOn(pages.seeded.failed)).toEqual(['resume', 'delete']);
+    expect(await verbsOn(pages.seeded.paused)).toEqual(['resume', 'stop', 'extend', 'prompts']);
+    expect(await verbsOn(pages.seeded.done)).toEqual(['extend', 'delete', 'prompts']);
+    expect(await verbsOn(pages.seeded.failed)).toEqual(['resume', 'delete', 'prompts']);
   });
 
   test('offers to end a trainer that heeds nothing after a minute, and says what that costs', async () => {

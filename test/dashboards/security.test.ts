@@ -76,6 +76,42 @@ describe('a write', () => {
     });
   });
 
+  test("of prompts and samples is put into the engine's words", async () => {
+    const add = { text: 'a lighthouse', seed: 11, width: 64 };
+    const edit = JSON.stringify({ verb: 'prompts', add, drop: 2 });
+    expect((await post(await goodHeaders(), edit)).status).toBe(202);
+    expect(pages.asked.at(-1)).toEqual({
+      run: pages.seeded.training,
+      verb: 'prompts',
+      edit: { add: { ...add, negative: '' }, drop: 2 },
+    });
+    await post(await goodHeaders(), '{"verb":"make","epoch":10,"prompt":3}');
+    expect(pages.asked.at(-1)).toEqual({
+      run: pages.seeded.training,
+      verb: 'make',
+      sample: { epoch: 10, prompt: 3 },
+    });
+  });
+
+  test.each([
+    [{ text: 'x'.repeat(10_000) }, /^prompt.text: a text of 10,000 characters is out of range/],
+    [{ text: 'a', width: 33 }, /^prompt.width: 33 pixels are a size that this U-Net can't do\. /],
+    [{ text: 'a', seed: -1 }, /^prompt.seed: -1 is out of range/],
+    [{ text: 'a', sed: 1 }, /^sed: unknown key at .*Did you mean seed\?/],
+    [{}, /^prompt.text: missing/],
+  ])("of a prompt that the run can't sample is refused: %.40j", async (add, words) => {
+    const before = pages.asked.length;
+    const body = JSON.stringify({ verb: 'prompts', add });
+    const response = await post(await goodHeaders(), body);
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    expect(error).toMatchObject({
+      code: 'RECIPE_INVALID',
+      message: expect.stringMatching(words),
+    });
+    expect(pages.asked).toHaveLength(before);
+  });
+
   test.each([
     ['another origin', { origin: 'http://evil.example' }, 403],
     ['the same host on another port', { origin: 'http://127.0.0.1:9999' }, 403],
