@@ -1,7 +1,7 @@
 /** pause, resume, stop and the like: asked of the engine, answered at once. */
 import { type Command, Option } from 'commander';
-import type { After, Verb } from '../activities/run/requests.ts';
-import { connectEngine, sendRequest } from '../engine/client.ts';
+import type { Verb } from '../activities/run/requests.ts';
+import { type Asked, connectEngine, sendRequest } from '../engine/client.ts';
 import { findRun } from '../db/runs.ts';
 import { type CommonOptions, commonOptions, withRecord } from './context.ts';
 import { print } from './output.ts';
@@ -16,23 +16,25 @@ export const requestCommand = (program: Command, verb: Verb, description: string
     .argument('<run>', 'a run by name or id')
     .description(description);
 
-export interface AskOptions extends CommonOptions {
-  after?: After;
-  epochs?: number;
-}
+/** What a request says beside its verb. */
+type Words = Omit<Asked, 'run' | 'verb'>;
+
+export interface AskOptions extends CommonOptions, Words {}
 
 /** Asks the engine, by name or id. */
-export const request = (name: string, verb: Verb, { after, epochs, ...options }: AskOptions) =>
+export const request = (
+  name: string,
+  verb: Verb,
+  { after, epochs, edit, sample, ...options }: AskOptions,
+) =>
   withRecord(options, async ({ db, env }) => {
     const { id: run } = findRun(db, name);
     const client = await connectEngine(db, env);
+    const words = Object.entries({ after, epochs, edit, sample }).filter(
+      ([, word]) => word !== undefined,
+    );
     try {
-      await sendRequest(client, db, {
-        run,
-        verb,
-        ...(after === undefined ? {} : { after }),
-        ...(epochs === undefined ? {} : { epochs }),
-      });
+      await sendRequest(client, db, { run, verb, ...(Object.fromEntries(words) as Words) });
     } finally {
       await client.connection.close();
     }

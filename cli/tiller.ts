@@ -16,6 +16,8 @@ const commands: Record<string, () => Promise<(program: Command) => Command>> = {
   stop: async () => (await import('./stop.ts')).stopCommand,
   extend: async () => (await import('./extend.ts')).extendCommand,
   delete: async () => (await import('./delete.ts')).deleteCommand,
+  prompts: async () => (await import('./prompts.ts')).promptsCommand,
+  sample: async () => (await import('./sample.ts')).sampleCommand,
   compare: async () => (await import('./compare.ts')).compareCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,
