@@ -26,7 +26,7 @@ export const offersOf = (db: Db, run: ListedRun): Offers => {
   const positions = new Set(prompts.map(({ position }) => position));
   const epochs = new Set([0, ...keptCheckpoints(db, run.id).map(({ epoch }) => epoch)]);
   const seconds = evaluationSeconds(db, run);
-  const about = seconds === 0 ? '' : ` (about ${formatDuration(seconds)})`;
+  const about = seconds === 0 ? '' : ` (about ${formatDuration(Math.ceil(seconds))})`;
   const words = underWay.has(run.state) ? `Make it after this epoch${about}` : `Make it${about}`;
   return {
     prompts,
