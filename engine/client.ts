@@ -129,7 +129,13 @@ export async function sendRequest(client: Client, db: Db, asked: Asked): Promise
 }
 
 /** What the request's row keeps. */
-function argumentsOf({ verb, after = 'step', epochs, edit, sample }: Asked): Record<string, unknown> {
+function argumentsOf({
+  verb,
+  after = 'step',
+  epochs,
+  edit,
+  sample,
+}: Asked): Record<string, unknown> {
   if (verb === 'extend') return { epochs };
   if (verb === 'prompts') return { ...edit };
   if (verb === 'make') return { ...sample };
