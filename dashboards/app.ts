@@ -95,7 +95,10 @@ export const createServer = (options: ServerOptions): Server => {
     return context.html(
       layout(
         frame(context),
-        problemPage('This page could not be made', 'The dashboard has a fault; its log says more.'),
+        problemPage(
+          'This page could not be made',
+          'The dashboard has a fault; its log says more. Nothing that was recorded is lost.',
+        ),
       ),
     );
   });

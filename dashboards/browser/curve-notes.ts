@@ -28,6 +28,12 @@ export const showNotes = (
     parts.push(button);
   };
   const points = `${data.clipped} ${data.clipped === 1 ? 'point' : 'points'} clipped`;
+  if (data.count === 0) {
+    const part = query.has('from') || query.has('to');
+    say(
+      part ? 'No step lies in this part.' : 'Nothing to draw yet: the first step begins the curve.',
+    );
+  }
   if (data.clipped > 0) {
     say(points);
     act('Show all points', { clip: '0' });

@@ -20,9 +20,9 @@ import { onProgress } from './live.ts';
 import { onRefresh } from './refresh.ts';
 import { onTheme } from './theme.ts';
 
-/** A logarithmic axis has many lines: those of one digit are enough, and its ends need none. */
-const axisTick = (value: number): string =>
-  isOn('log') && Number(value.toPrecision(1)) !== value ? '' : tick(value);
+/** Of the many lines of a logarithmic axis 1, 2 and 5 are enough, over many decades 1. */
+const isRound = (value: number, decades: number): boolean =>
+  (decades > 2 ? ['1'] : ['1', '2', '5']).includes(value.toExponential(6).replace(/\.?0*e.*/, ''));
 
 const MIN_REFETCH_MS = 1_000;
 
@@ -49,11 +49,21 @@ const draw = (data: CurveAnswer): void => {
   const box = find('#loss-chart');
   const canvas = box === undefined ? undefined : find<HTMLCanvasElement>('canvas', box);
   if (box === undefined || canvas === undefined) return;
+  const title = find('[data-curve-title]')?.textContent ?? 'Curve';
+  chart?.destroy();
+  chart = undefined;
+  box.classList.toggle('drawn', data.count > 0);
+  if (data.count === 0) {
+    // A scale would be made up.
+    canvas.setAttribute('aria-label', `${title}: nothing to draw.`);
+    return;
+  }
   useTheme();
   const smoothed = data.smooth.x.length > 0;
   const first = data.raw.x[0] ?? 0;
   const last = data.raw.x.at(-1) ?? 1;
   const span = (data.high ?? 1) - (data.low ?? 0);
+  const decades = Math.log10((data.high ?? 1) / (data.low ?? 1));
   const scaleRoom = isOn('log') || span === 0 ? 0 : span * 0.04;
   const datasets = [
     {
@@ -99,6 +109,9 @@ const draw = (data: CurveAnswer): void => {
       },
       y: {
         type: isOn('log') ? 'logarithmic' : 'linear',
+        afterBuildTicks: (scale) => {
+          if (isOn('log')) scale.ticks = scale.ticks.filter(({ value }) => isRound(value, decades));
+        },
         ...(data.low === null || data.high === null
           ? {}
           : { min: data.low - scaleRoom, max: data.high + scaleRoom || 1 }),
@@ -106,22 +119,20 @@ const draw = (data: CurveAnswer): void => {
         ticks: {
           maxTicksLimit: 6,
           includeBounds: false,
-          callback: (value) => axisTick(Number(value)),
+          callback: (value) => tick(Number(value)),
         },
       },
     },
   };
-  chart?.destroy();
   chart = new Chart(canvas, {
     type: 'line',
     data: { datasets },
     options,
     plugins: [marksPlugin(marks), selectionPlugin(() => selection)],
   });
-  box.classList.add('drawn');
   canvas.setAttribute(
     'aria-label',
-    `${find('[data-curve-title]')?.textContent ?? 'Curve'}: ${data.count} points up to step ${data.lastStep ?? 0}, from ${figure(data.low)} to ${figure(data.high)}. Its data table follows.`,
+    `${title}: ${data.count} points up to step ${data.lastStep ?? 0}, from ${figure(data.low)} to ${figure(data.high)}. Its data table follows.`,
   );
 };
 

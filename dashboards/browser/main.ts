@@ -5,6 +5,7 @@ import { startKeys } from './keys.ts';
 import { startLive } from './live.ts';
 import { startLossChart } from './loss-chart.ts';
 import { startPictures } from './pictures.ts';
+import { startPicks } from './picks.ts';
 import { rememberRegions } from './refresh.ts';
 import { startRuns } from './runs.ts';
 import { startTheme } from './theme.ts';
@@ -12,6 +13,7 @@ import { startValidationChart } from './validation-chart.ts';
 
 rememberRegions();
 startTheme();
+startPicks();
 const { page } = document.body.dataset;
 if (page === 'runs') startRuns();
 if (page === 'run' || page === 'compare') startControls();

@@ -32,8 +32,15 @@ const draw = (): void => {
   const box = find('#validation-chart');
   const canvas = box === undefined ? undefined : find<HTMLCanvasElement>('canvas', box);
   if (box === undefined || canvas === undefined) return;
-  useTheme();
   const evaluations = values();
+  chart?.destroy();
+  chart = undefined;
+  box.classList.toggle('drawn', evaluations.length > 0);
+  if (evaluations.length === 0) {
+    canvas.setAttribute('aria-label', 'Validation loss by epoch: nothing to draw yet.');
+    return;
+  }
+  useTheme();
   const bins = chosenBins();
   const datasets = [
     {
@@ -58,7 +65,6 @@ const draw = (): void => {
       borderDash: dashes[index % dashes.length] ?? [],
     })),
   ];
-  chart?.destroy();
   chart = new Chart(canvas, {
     type: 'line',
     data: { datasets },
@@ -111,7 +117,6 @@ const draw = (): void => {
       },
     ],
   });
-  box.classList.add('drawn');
   const last = evaluations.at(-1);
   canvas.setAttribute(
     'aria-label',

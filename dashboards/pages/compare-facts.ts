@@ -1,6 +1,13 @@
 /** Figures of a comparison: losses per timestep, settings that differ, cost; and one sentence. */
 import { html } from 'hono/html';
-import { formatDelta, formatDuration, formatEnergy, formatLoss, formatMoney } from './format.ts';
+import {
+  formatCount,
+  formatDelta,
+  formatDuration,
+  formatEnergy,
+  formatLoss,
+  formatMoney,
+} from './format.ts';
 import type { Html } from './layout.ts';
 
 export interface SideFacts {
@@ -136,7 +143,7 @@ export const costSection = (facts: Facts): Html => {
             trainWords(b),
             a.train === null || b.train === null ? '–' : formatDelta(b.train.mean - a.train.mean),
           )}
-          ${row('Steps', String(a.steps), String(b.steps), signed(b.steps - a.steps, String(Math.abs(b.steps - a.steps))))}
+          ${row('Steps', formatCount(a.steps), formatCount(b.steps), signed(b.steps - a.steps, formatCount(Math.abs(b.steps - a.steps))))}
           ${row(
             'Device time so far',
             formatDuration(a.seconds),

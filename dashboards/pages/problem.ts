@@ -7,7 +7,7 @@ export const problemPage = (title: string, detail: string): Page => ({
   name: 'problem',
   body: html`<section class="empty">
     <h1>${title}</h1>
-    <p>${detail} Nothing that was recorded is lost.</p>
+    <p>${detail}</p>
     <p><a class="button" href="/">All runs</a></p>
   </section>`,
 });

@@ -64,7 +64,7 @@ const row = ({ run, texts }: RunsPageRun, hidden: boolean): Html => {
     <td class="thumb">
       ${
         run.lastSample === null
-          ? html`<span class="picture empty"></span>`
+          ? html`<span class="picture missing"></span>`
           : picture({ id: run.lastSample, alt: `Last sample of ${run.name}`, size: 40 })
       }
     </td>

@@ -1,11 +1,17 @@
 /** What has to hold on every page: names, headings, contrast, width, size of targets. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createRun, getRun, recipeOf } from '../../db/runs.ts';
 import { inspectPage } from './inspect.ts';
 import { PHONE, WIDE, startVisit, type Visit } from './visit.ts';
 
 let visit: Visit;
+let queued = '';
 beforeAll(async () => {
   visit = await startVisit();
+  const like = getRun(visit.db, visit.seeded.training);
+  // A short name, and nothing to show yet.
+  const row = { ...like, name: 'w', recipe: recipeOf(like), recipeHash: like.recipe_hash };
+  queued = createRun(visit.db, row).id;
 });
 afterAll(() => visit.close());
 
@@ -13,6 +19,7 @@ const pages: [string, () => string][] = [
   ['runs', () => '/'],
   ['no match', () => '/?q=nothing'],
   ['a run', () => `/runs/${visit.seeded.training}`],
+  ['a run that waits', () => `/runs/${queued}`],
   ['a failed run', () => `/runs/${visit.seeded.failed}`],
   ['a hostile run', () => `/runs/${visit.seeded.hostile}`],
   ['compare', () => `/compare?a=${visit.seeded.done}@10&b=${visit.seeded.training}@10`],
@@ -24,8 +31,9 @@ const pages: [string, () => string][] = [
     'compare, difference',
     () => `/compare?a=${visit.seeded.done}@10&b=${visit.seeded.done}@13&mode=difference`,
   ],
+  ['compare, grid', () => `/compare?a=${visit.seeded.done}@10&b=${visit.seeded.done}@13&mode=grid`],
   [
-    'compare, grid',
+    'compare, grid, hostile',
     () => `/compare?a=${visit.seeded.hostile}@0&b=${visit.seeded.hostile}@1&mode=grid`,
   ],
 ];
@@ -49,6 +57,16 @@ describe.each([
       expect(visit.complaints.splice(0)).toEqual([]);
     });
   });
+});
+
+test('a run without pictures takes no more room than one with', async () => {
+  const page = await visit.open('/');
+  const heights = await page
+    .locator('tr.run-row')
+    .evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
+  await page.context().close();
+  expect(heights).toHaveLength(6);
+  expect(Math.max(...heights)).toBeLessThan(100);
 });
 
 test('the inspection sees what is planted', async () => {

@@ -123,6 +123,21 @@ describe('the curve', () => {
     expect(await page.locator('.toggle[aria-pressed=true]').allTextContents()).toHaveLength(2);
   });
 
+  test('makes up no scale where there is nothing to draw', async () => {
+    const { id } = createRun(visit.db, copyOf(visit.seeded.training));
+    page = await visit.open(`/runs/${id}`);
+    await page.getByText('Nothing to draw yet').waitFor();
+    expect(await page.locator('.chart.drawn').count()).toBe(0);
+    const painted = await page.evaluate<boolean[]>(`[...document.querySelectorAll('.chart canvas')]
+      .map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height))
+      .map(({ data }) => data.some((value) => value !== 0))`);
+    expect(painted).toEqual([false, false]);
+    addSteps(visit.db, id, 1, 20);
+    await page.locator('#loss-chart.drawn').waitFor();
+    await page.goto(`${visit.address()}/runs/${id}?from=500`);
+    await page.getByText('No step lies in this part.').waitFor();
+  });
+
   test('says so when it cannot be read, and tries again', async () => {
     await openRun();
     await page.route('**/curve?**', (route) => route.abort());
@@ -134,6 +149,19 @@ describe('the curve', () => {
     // The browser itself reports the request that was cut.
     visit.complaints.length = 0;
   });
+});
+
+test('the epochs that are chosen to be compared are in the address', async () => {
+  await openRun();
+  await page.getByLabel('Epoch 3 as A').check();
+  await page.getByLabel('Epoch 7 as B').check();
+  const { training } = visit.seeded;
+  expect(queryOf(page)).toEqual({ a: `${training}@3`, b: `${training}@7` });
+  await page.reload();
+  expect(await page.getByLabel('Epoch 3 as A').isChecked()).toBe(true);
+  await page.getByRole('button', { name: 'Compare A and B' }).click();
+  await page.waitForURL('**/compare?**');
+  expect(queryOf(page)).toMatchObject({ a: `${training}@3`, b: `${training}@7` });
 });
 
 describe('live', () => {

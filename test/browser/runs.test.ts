@@ -53,6 +53,20 @@ describe('the runs page', () => {
     });
   });
 
+  test('what is selected is in the address', async () => {
+    page = await visit.open('/');
+    await page.getByLabel('Select emoji-13 to compare').check();
+    await page.getByLabel('Select emoji-wide to compare').check();
+    await page.getByLabel('Select emoji-night to compare').check();
+    await page.getByLabel('Select emoji-wide to compare').uncheck();
+    const { training, done } = visit.seeded;
+    expect(queryOf(page)).toEqual({ pick: `${training}.${done}` });
+    await page.reload();
+    expect(await page.locator('#picked').textContent()).toBe('2 selected');
+    expect(await page.getByLabel('Select emoji-13 to compare').isChecked()).toBe(true);
+    expect(await page.getByLabel('Select emoji-wide to compare').isChecked()).toBe(false);
+  });
+
   test('the filter narrows, is in the address, and is cleared', async () => {
     page = await visit.open('/');
     await page.keyboard.press('/');
