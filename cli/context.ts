@@ -1,5 +1,5 @@
 /** What commands share: their options, and the record that they open and close. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Db, openRecord } from '../db/connection.ts';
@@ -52,11 +52,14 @@ export async function withRecord<Result>(
 }
 
 export async function makeHome(home: string): Promise<void> {
+  let what = 'made';
   try {
     await mkdir(home, { recursive: true });
+    what = 'written';
+    await access(home, constants.W_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new TillerError('HOME_UNWRITABLE', `The home ${home} cannot be made (${code})`, {
+    throw new TillerError('HOME_UNWRITABLE', `The home ${home} cannot be ${what} (${code})`, {
       hint: 'Name another folder in TILLER_HOME or --home.',
       cause: error,
     });

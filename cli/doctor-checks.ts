@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { openRecord } from '../db/connection.ts';
 import { homePaths, tillerHome } from '../db/home.ts';
@@ -112,7 +112,8 @@ function record(env: Env): string {
 }
 
 async function disk(env: Env): Promise<string> {
-  const folder = tillerHome(env);
+  let folder = tillerHome(env);
+  while (!existsSync(folder)) folder = dirname(folder); // where the home would be made
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= LEAST_FREE) return `${gigabytes(free)} free for ${folder}`;

@@ -45,6 +45,12 @@ interface EpochOf {
   epoch: number;
 }
 
+/** The record shows runs as they were when the last `up` ended. */
+export function sayIfDown(db: Db): void {
+  if (supervisorPid(db) !== undefined) return;
+  process.stderr.write('Tiller is not running: `tiller up` goes on with what is under way.\n');
+}
+
 const isReady = (db: Db): boolean =>
   roleOf(db, 'worker')?.state === 'healthy' && dashboardUrl(db) !== undefined;
 

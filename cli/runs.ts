@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { formatAge, formatLoss, formatMoney } from '../dashboards/pages/format.ts';
-import { progressOf, stateOf } from '../dashboards/progress.ts';
+import { progressOf, stateOf, underWay } from '../dashboards/progress.ts';
 import { type ListedRun, listRunsForPage } from '../db/pages.ts';
 import { type CommonOptions, readingOptions, withRecord } from './context.ts';
 import { runJson } from './json.ts';
 import { print, printJson, table } from './output.ts';
+import { sayIfDown } from './running.ts';
 
 export const runsCommand = (program: Command): Command =>
   readingOptions(program.command('runs'))
@@ -43,6 +44,8 @@ export const runsCommand = (program: Command): Command =>
           cost(run),
           formatAge(run.createdAt, now),
         ]);
-        return print(table(headings, rows));
+        print(table(headings, rows));
+        const goes = runs.some(({ state }) => underWay.has(state) && state !== 'paused');
+        return goes ? sayIfDown(db) : undefined;
       }),
     );

@@ -5,13 +5,14 @@ import type { ListedRun } from '../db/pages.ts';
 import { type ErrorCode, errorCatalogue, TillerError } from '../recipes/errors.ts';
 import { followRun } from './follow-run.ts';
 import { onInterrupt } from './interrupt.ts';
-import { runUrl } from './running.ts';
+import { runUrl, sayIfDown } from './running.ts';
 import { createScreen } from './screen.ts';
 
 /** Errors: what the run failed with. */
 export async function watchRun(db: Db, id: string): Promise<void> {
   const screen = createScreen(process.stderr);
   const url = runUrl(db, id);
+  sayIfDown(db);
   if (url !== undefined) screen.say(`watch it at ${url}`);
   using interrupts = onInterrupt();
   const run = await followRun(db, id, screen, interrupts.signal);

@@ -59,10 +59,15 @@ export function engineAddress(db: Db, env: NodeJS.ProcessEnv): EngineAddress {
 /** Errors: NOT_UP, ENGINE_UNREACHABLE. Close `client.connection` when done. */
 export async function connectEngine(db: Db, env: NodeJS.ProcessEnv): Promise<Client> {
   const { connection: options, namespace } = engineAddress(db, env);
-  return reaching(options.address, async () => {
+  const hint =
+    outsideEngine(env) === undefined
+      ? COMES_BACK
+      : 'TEMPORAL_ADDRESS or a Temporal profile names it: check that it runs there, or unset it.';
+  const connect = async () => {
     const connection = await Connection.connect(options);
     return new Client({ connection, namespace });
-  });
+  };
+  return reaching(options.address, connect, hint);
 }
 
 /** Starts the run's workflow, or leaves the one alone that is running. */
@@ -221,7 +226,14 @@ function refusal(error: unknown): string | undefined {
   return undefined;
 }
 
-async function reaching<Result>(address: unknown, call: () => Promise<Result>): Promise<Result> {
+const COMES_BACK =
+  'If `tiller up` is running it comes back by itself in a few seconds; see `tiller doctor`.';
+
+async function reaching<Result>(
+  address: unknown,
+  call: () => Promise<Result>,
+  hint = COMES_BACK,
+): Promise<Result> {
   try {
     return await call();
   } catch (error) {
@@ -229,10 +241,7 @@ async function reaching<Result>(address: unknown, call: () => Promise<Result>): 
     throw new TillerError(
       'ENGINE_UNREACHABLE',
       `The engine at ${String(address)} does not answer`,
-      {
-        hint: 'If `tiller up` is running it comes back by itself in a few seconds; see `tiller doctor`.',
-        cause: error,
-      },
+      { hint, cause: error },
     );
   }
 }

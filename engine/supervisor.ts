@@ -216,7 +216,7 @@ class Supervisor {
     await this.#starting;
     clearInterval(this.#rotating);
     for (const role of ['worker', 'dashboard', 'engine', 'supervisor'] as const) {
-      removeProcess(this.#db, role);
+      this.#tryToRecord(() => removeProcess(this.#db, role));
     }
     this.#log.info('stopped');
     this.#db.close();
@@ -245,6 +245,15 @@ class Supervisor {
   /** What a person may look for later is an event too. */
   #note(kind: 'process' | 'leftover', line: string): void {
     this.#say(line);
-    appendEvent(this.#db, { kind, message: line });
+    this.#tryToRecord(() => appendEvent(this.#db, { kind, message: line }));
+  }
+
+  /** A full disk must not end whoever keeps the rest alive: what can't be recorded is in the log. */
+  #tryToRecord(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#log.error({ err: error }, 'not recorded');
+    }
   }
 }

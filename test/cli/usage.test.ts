@@ -3,6 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { runFields } from '../../cli/run-fields.ts';
+import { openRecord } from '../../db/connection.ts';
+import { homePaths } from '../../db/home.ts';
+import { migrate } from '../../db/migrate.ts';
+import { createRun, setRunState } from '../../db/runs.ts';
+import { parseRecipe } from '../../recipes/parse.ts';
 import { bin, tiller } from './run-tiller.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'tiller-usage-'));
@@ -83,6 +89,19 @@ describe('help and errors', () => {
     const { code, err } = await tiller(join(file, 'home'), ['runs']);
     expect(err).toMatch(/\[HOME_UNWRITABLE\]$/);
     expect(code).toBe(1);
+  });
+  test('runs that can not go on where nothing is up: that is said', async () => {
+    const own = mkdtempSync(join(home, 'down-'));
+    const { record } = homePaths(own);
+    migrate(record);
+    const db = openRecord(record);
+    const parsed = parseRecipe('name: alone\ndata: {folder: /pictures}', { folder: '/' });
+    const { id } = createRun(db, runFields(parsed));
+    const said = 'Tiller is not running: `tiller up` goes on with what is under way.';
+    expect(await tiller(own, ['runs'])).toMatchObject({ err: said, code: 0 });
+    setRunState(db, id, 'stopped');
+    expect((await tiller(own, ['runs'])).err).toBe('');
+    db.close();
   });
   test('a record that is none', async () => {
     writeFileSync(
