@@ -1,5 +1,5 @@
 /** Losses of A and B per timestep: A blue and solid, B orange and dashed. */
-import { Chart, colour, figure, tick, useTheme } from './chart-base.ts';
+import { Chart, colour, figure, tick, useTheme, wholeTick } from './chart-base.ts';
 import { find } from './dom.ts';
 import { onTheme } from './theme.ts';
 
@@ -55,7 +55,7 @@ export const startBinsChart = (): void => {
           type: 'linear',
           title: { display: true, text: 'timestep: little noise on the left, much on the right' },
           grid: { display: false },
-          ticks: { maxRotation: 0 },
+          ticks: { maxRotation: 0, callback: wholeTick },
         },
         y: {
           grid: { color: colour('line') },

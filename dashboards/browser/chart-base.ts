@@ -128,3 +128,6 @@ export const figure = (value: number | null): string => {
 
 /** A figure on an axis: no more digits than it needs. */
 export const tick = (value: number): string => String(Number(value.toPrecision(3)));
+
+/** A whole number on an axis. What Chart.js does by itself asks Intl, which takes long to wake up. */
+export const wholeTick = (value: number | string): string => String(value);

@@ -233,5 +233,6 @@ export const startCompare = (): void => {
   };
   addEventListener('popstate', () => void goBack());
   render();
-  startBinsChart();
+  // A task of its own, as the charts of a run.
+  setTimeout(startBinsChart);
 };

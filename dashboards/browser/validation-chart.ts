@@ -1,5 +1,5 @@
 /** Validation by epoch: the mean, and each timestep that is switched on. */
-import { Chart, colour, faint, figure, tick, useTheme } from './chart-base.ts';
+import { Chart, colour, faint, figure, tick, useTheme, wholeTick } from './chart-base.ts';
 import { find, findAll, setAddress } from './dom.ts';
 import { onRefresh } from './refresh.ts';
 import { onTheme } from './theme.ts';
@@ -87,8 +87,7 @@ const draw = (): void => {
           type: 'linear',
           title: { display: true, text: 'epoch' },
           grid: { display: false },
-          // Without a callback the numbers are formatted by Intl, which takes long to wake up.
-          ticks: { precision: 0, maxRotation: 0, callback: String },
+          ticks: { precision: 0, maxRotation: 0, callback: wholeTick },
         },
         y: {
           grid: { color: colour('line') },

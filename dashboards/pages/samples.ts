@@ -10,11 +10,6 @@ import type { RunPage } from './run.ts';
 /** Pictures that the page holds without a script; the script keeps their number at this or below. */
 const FIRST_PICTURES = 40;
 const STRIP_PROMPTS = 8;
-/*
- * The grid's rows are boxes of their own and no parts of a table's layout, so that a browser leaves out
- * those that are far from view; the roles keep it a table for whoever hears it.
- */
-
 /** So many columns fit a wide screen, and need no frame of their own to scroll in. */
 const MOST_FREE = 9;
 
@@ -231,6 +226,10 @@ export const latestSamples = (page: RunPage): Html => {
   </section>`;
 };
 
+/**
+ * The grid's rows are boxes of their own and no parts of a table's layout, so that a browser leaves out
+ * those that are far from view; the roles keep it a table for whoever hears it.
+ */
 export const samplesGrid = (page: RunPage): Html => {
   const grid = gridOf(page.samples, unsampled(page));
   let pictures = 0;
