@@ -82,6 +82,8 @@ export async function startRun(
         workflowId: workflowIdOf(run),
         taskQueue: TASK_QUEUE,
         args: [{ run, ...options }],
+        // One that a worker took with it into its death is given to the next one after so long.
+        workflowTaskTimeout: '2s',
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
         workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
       }),

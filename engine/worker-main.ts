@@ -7,7 +7,12 @@ import { homePaths, tillerHome } from '../db/home.ts';
 import { createLog } from '../db/log.ts';
 import { processStart, writeProcess } from '../db/processes.ts';
 import { TillerError } from '../recipes/errors.ts';
-import { attemptInterceptor, failDeadAttempts } from './attempts.ts';
+import {
+  attemptInterceptor,
+  failDeadAttempts,
+  failLostAttempts,
+  workerIdentity,
+} from './attempts.ts';
 import { workflowBundle } from './bundle.ts';
 import { connectEngine, engineAddress } from './client.ts';
 import { untilServing } from './health.ts';
@@ -41,12 +46,14 @@ if (outsideEngine(env) === undefined) await untilServing(options.address);
 const client = await connectEngine(db, env);
 const failed = await failDeadAttempts(db, client, log);
 if (failed > 0) log.info({ failed }, 'attempts of a dead worker were given back to the engine');
+await failLostAttempts(db, client, log);
 
 const connection = await NativeConnection.connect(options);
 const worker = await Worker.create({
   connection,
   namespace,
   taskQueue: TASK_QUEUE,
+  identity: workerIdentity(),
   workflowBundle: { codePath },
   activities: createActivities({ db, home, env, log, owner: `${process.pid}:${start}` }),
   interceptors: { activity: [attemptInterceptor(db)] },
@@ -54,6 +61,8 @@ const worker = await Worker.create({
   maxConcurrentActivityTaskExecutions: 1_000,
   maxHeartbeatThrottleInterval: '1s',
   defaultHeartbeatThrottleInterval: '1s',
+  // What the engine kept for a worker that has died goes to this one soon, and not after 10 s.
+  stickyQueueScheduleToStartTimeout: '500ms',
   // Activities are told to leave at once; they stop their trainers at a checkpoint and only then end.
   shutdownGraceTime: 0,
 });
