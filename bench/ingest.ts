@@ -10,9 +10,9 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Time } from './tools/clock.ts';
 import { measureCurve } from './tools/curve.ts';
+import { readOptions } from './tools/options.ts';
 import { ingestSpool, writeSpool } from './tools/record.ts';
 import type { BenchResult, Figure } from './tools/result.ts';
 import { runPeer, venv } from './tools/venv.ts';
@@ -21,20 +21,14 @@ import { runPeer, venv } from './tools/venv.ts';
 const TRACKIO_BATCH = 5_000;
 
 export async function run(args: string[]): Promise<BenchResult[]> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      rows: { type: 'string', default: '40000' },
-      rounds: { type: 'string', default: '3' },
-      steps: { type: 'string', default: '1000000' },
-    },
+  const { rows, rounds, steps } = readOptions('npm run bench -- ingest', args, {
+    rows: 40_000,
+    rounds: 3,
+    steps: 1_000_000,
   });
   const folder = await mkdtemp(join(tmpdir(), 'tiller-bench-'));
   try {
-    return [
-      ...(await measureIngest(folder, Number(values.rows), Number(values.rounds))),
-      measureCurve(folder, Number(values.steps)),
-    ];
+    return [...(await measureIngest(folder, rows, rounds)), measureCurve(folder, steps)];
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -6,7 +6,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import type { Page } from 'playwright-core';
 import { launchBrowser } from '../test/browser/browser.ts';
@@ -14,6 +13,7 @@ import { servePages } from '../test/browser/serve.ts';
 import { addSamples, emptyRecord, seedRun } from '../test/fixtures/seed-record.ts';
 import { fillRecord } from './tools/curve.ts';
 import type { CurveRouteFigures } from './tools/curve-route.ts';
+import { readOptions } from './tools/options.ts';
 import { timePage, type PageTimes } from './tools/page-times.ts';
 import type { BenchResult, Figure } from './tools/result.ts';
 
@@ -23,19 +23,13 @@ const PROMPTS = 334;
 const SIZE = 256;
 
 export async function run(args: string[]): Promise<BenchResult[]> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      steps: { type: 'string', default: '1000000' },
-      rounds: { type: 'string', default: '3' },
-    },
+  const { steps, rounds } = readOptions('npm run bench -- pages', args, {
+    steps: 1_000_000,
+    rounds: 3,
   });
   const folder = await mkdtemp(join(tmpdir(), 'tiller-bench-'));
   try {
-    return [
-      await measureCurve(folder, Number(values.steps)),
-      ...(await measurePictures(folder, Number(values.rounds))),
-    ];
+    return [await measureCurve(folder, steps), ...(await measurePictures(folder, rounds))];
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -7,9 +7,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildNative } from '../native/build.ts';
 import { type Changes, inPyTorch, type Learned, underTiller } from './tools/demo-training.ts';
+import { readOptions } from './tools/options.ts';
 import type { BenchResult, Figure } from './tools/result.ts';
 import { venv } from './tools/venv.ts';
 
@@ -22,30 +22,22 @@ interface Turn {
 }
 
 export async function run(args: string[]): Promise<BenchResult[]> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      epochs: { type: 'string', default: '13' },
-      steps: { type: 'string', default: '150' },
-      threads: { type: 'string', default: '2' },
-      seeds: { type: 'string', default: '42' },
-    },
+  const { seeds, ...given } = readOptions('npm run bench -- quality', args, {
+    epochs: 13,
+    steps: 150,
+    threads: 2,
+    seeds: [42],
   });
-  const [epochs, steps, threads] = [values.epochs, values.steps, values.threads].map(Number) as [
-    number,
-    number,
-    number,
-  ];
   const folder = await mkdtemp(join(tmpdir(), 'tiller-quality-'));
   try {
     const python = await venv('requirements.txt');
     const { path: trainer } = await buildNative('tiller-diffusion', { log: console.error });
     const turns: Turn[] = [];
-    for (const seed of values.seeds.split(',').map(Number)) {
+    for (const seed of seeds) {
       const place = join(folder, String(seed));
-      turns.push(await oneTurn(place, { trainer, python }, { epochs, steps, threads, seed }));
+      turns.push(await oneTurn(place, { trainer, python }, { ...given, seed }));
     }
-    return compare(turns, epochs, threads);
+    return compare(turns, given);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -64,7 +56,10 @@ async function oneTurn(
 const sum = (values: readonly number[]): number =>
   values.reduce((total, value) => total + value, 0);
 
-function compare(turns: readonly Turn[], epochs: number, threads: number): BenchResult[] {
+function compare(
+  turns: readonly Turn[],
+  { epochs, threads }: Omit<Changes, 'seed'>,
+): BenchResult[] {
   const mean = (who: 'ours' | 'peer', of: (learned: Learned) => number): number =>
     sum(turns.map((turn) => of(turn[who]))) / turns.length;
   const both = (of: (learned: Learned) => number) => ({

@@ -6,7 +6,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openRecord } from '../db/connection.ts';
 import { homePaths } from '../db/home.ts';
 import type { LaunchRow } from '../db/launches.ts';
@@ -16,6 +15,7 @@ import { startChaosRun, writePictures } from '../test/chaos/job.ts';
 import { startUp } from '../test/chaos/up.ts';
 import { untilEnded } from '../test/chaos/wait.ts';
 import { runBare } from './tools/bare.ts';
+import { readOptions } from './tools/options.ts';
 import type { BenchResult } from './tools/result.ts';
 
 interface Turn {
@@ -24,20 +24,13 @@ interface Turn {
 }
 
 export async function run(args: string[]): Promise<BenchResult[]> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      steps: { type: 'string', default: '200' },
-      rounds: { type: 'string', default: '5' },
-    },
-  });
-  const steps = Number(values.steps);
+  const { steps, rounds } = readOptions('npm run bench -- tax', args, { steps: 200, rounds: 5 });
   const folder = await mkdtemp(join(tmpdir(), 'tiller-tax-'));
   try {
     const { path: trainer } = await buildNative('tiller-diffusion', { log: console.error });
     const recipe = demoSized(await writePictures(join(folder, 'pictures')), steps);
     const turns: Turn[] = [];
-    for (let round = 1; round <= Number(values.rounds); round += 1) {
+    for (let round = 1; round <= rounds; round += 1) {
       const { job, seconds } = await underTiller(join(folder, `home-${round}`), recipe);
       const { seconds: bare } = await runBare(trainer, job, join(folder, `bare-${round}`));
       turns.push({ tiller: steps / seconds, bare: steps / bare });

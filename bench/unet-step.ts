@@ -4,9 +4,9 @@
  * medians of each turn's least disturbed steps are compared: this machine may be shared.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { buildNative } from '../native/build.ts';
+import { readOptions } from './tools/options.ts';
 import type { BenchResult } from './tools/result.ts';
 import { venv } from './tools/venv.ts';
 
@@ -18,24 +18,21 @@ interface Measured {
 }
 
 export async function run(args: string[]): Promise<BenchResult[]> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      threads: { type: 'string', default: '1,2' },
-      steps: { type: 'string', default: '12' },
-      rounds: { type: 'string', default: '4' },
-    },
+  const options = readOptions('npm run bench -- unet-step', args, {
+    threads: [1, 2],
+    steps: 12,
+    rounds: 4,
   });
   const python = await venv('requirements.txt');
   const { path: ours } = await buildNative('unet_step', { log: console.error });
   const peer = join(import.meta.dirname, 'peers', 'unet_step.py');
   const results: BenchResult[] = [];
-  for (const threads of values.threads.split(',')) {
+  for (const threads of options.threads) {
     const turns: { ours: Measured; peer: Measured }[] = [];
-    for (let round = 0; round < Number(values.rounds); round += 1) {
+    for (let round = 0; round < options.rounds; round += 1) {
       turns.push({
-        ours: await measure(ours, [threads, values.steps]),
-        peer: await measure(python, [peer, threads, values.steps]),
+        ours: await measure(ours, [threads, options.steps].map(String)),
+        peer: await measure(python, [peer, threads, options.steps].map(String)),
       });
     }
     results.push(compare(threads, turns));
@@ -49,7 +46,7 @@ async function measure(program: string, args: string[]): Promise<Measured> {
 }
 
 function compare(
-  threads: string,
+  threads: number,
   turns: readonly { ours: Measured; peer: Measured }[],
 ): BenchResult {
   const of = (who: 'ours' | 'peer', key: keyof Measured) =>
@@ -61,7 +58,7 @@ function compare(
     note,
   });
   return {
-    bench: `unet-step, ${threads} ${threads === '1' ? 'thread' : 'threads'}`,
+    bench: `unet-step, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     ours: of('ours', 'seconds'),
     peer: of('peer', 'seconds'),
     unit: 's/step',

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { readOptions } from '../../bench/tools/options.ts';
 import { holds, lineOf, ratioOf, tableOf, type BenchResult } from '../../bench/tools/result.ts';
 
 const result = (fields: Partial<BenchResult>): BenchResult => ({
@@ -51,9 +52,32 @@ describe('a result', () => {
   });
 });
 
+const root = join(import.meta.dirname, '../..');
+const call = (file: string, args: readonly string[]) =>
+  execa(process.execPath, [join(root, file), ...args], { reject: false });
+
+test.each([
+  ['bench/bench.ts', ['tax', '--steps', 'many'], 'Give an integer, 1 or more'],
+  ['bench/bench.ts', ['tax', '--setps', '5'], 'Did you mean --steps?'],
+  ['bench/bench.ts', ['tax', '5'], 'too many arguments'],
+  ['bench/bench.ts', ['quality', '--seeds', '42,x'], 'with commas between'],
+  ['test/chaos/chaos.ts', ['--kills', '0'], 'Give an integer, 1 or more'],
+])('%s %p is refused before anything is measured', async (file, args, said) => {
+  const { exitCode, stdout, stderr } = await call(file, args);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toContain(said);
+});
+
+test('options have defaults, and lists and switches are read', () => {
+  const defaults = { rows: 5, seeds: [1], limitS: 5, keep: false };
+  expect(readOptions('x', [], defaults)).toEqual(defaults);
+  expect(
+    readOptions('x', ['--rows', '7', '--seeds', '2,3', '--limit-s', '9', '--keep'], defaults),
+  ).toEqual({ rows: 7, seeds: [2, 3], limitS: 9, keep: true });
+});
+
 test.each([[[]], [['no-such']]])('called with %p, the names are listed', async (args) => {
-  const file = join(import.meta.dirname, '../../bench/bench.ts');
-  const { exitCode, stderr } = await execa(process.execPath, [file, ...args], { reject: false });
+  const { exitCode, stderr } = await call('bench/bench.ts', args);
   expect(exitCode).toBe(2);
   expect(stderr).toContain('ingest');
   expect(stderr).not.toMatch(/\bbench,|\btools\b/);

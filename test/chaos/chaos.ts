@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../../bench/tools/options.ts';
 import { openRecord } from '../../db/connection.ts';
 import { homePaths } from '../../db/home.ts';
 import { listEpochs } from '../../db/epochs.ts';
@@ -13,25 +13,18 @@ import { getRun, isEnded } from '../../db/runs.ts';
 import { sleep } from '../../activities/training/trainer-process.ts';
 import { compareRuns } from './compare-runs.ts';
 import { chaosRecipe, startChaosRun, writePictures } from './job.ts';
-import { kill, TARGETS, tell } from './kill.ts';
+import { kill, type Killed, TARGETS, tell } from './kill.ts';
 import { orphans } from './orphans.ts';
 import { randomFrom } from './random.ts';
 import { startUp } from './up.ts';
 import { newestLaunch, untilEnded, untilNextStep } from './wait.ts';
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: 'string', default: '50' },
-    seed: { type: 'string', default: '1' },
-    epochs: { type: 'string', default: '5' },
-    'limit-s': { type: 'string', default: '5' },
-    keep: { type: 'boolean', default: false },
-  },
-});
-const kills = Number(values.kills);
-const epochs = Number(values.epochs);
-const limit = Number(values['limit-s']);
-const random = randomFrom(Number(values.seed));
+const { kills, seed, epochs, limitS, keep } = readOptions(
+  'npm run chaos --',
+  process.argv.slice(2),
+  { kills: 50, seed: 1, epochs: 5, limitS: 5, keep: false },
+);
+const random = randomFrom(seed);
 /** A kill, the way back and some undisturbed training between two kills. */
 const SECONDS_A_KILL = 4;
 const PROBE_STEPS = 60;
@@ -66,13 +59,18 @@ const storm = await startChaosRun(db, env, 'storm', recipe);
 const seconds: number[] = [];
 for (let number = 1; number <= kills; number += 1) {
   await sleep(300 + random() * 1_700);
-  const state = getRun(db, storm).state;
-  if (isEnded(state))
-    throw new Error(`the run is ${state} after ${number - 1} kills: nothing is left to kill`);
   const target = TARGETS[(number - 1) % TARGETS.length]!;
-  const before = newestLaunch(db, storm);
-  const killed = await kill(db, storm, target);
-  let since = Date.now();
+  let [before, since] = [0, 0];
+  let killed: Killed[] = [];
+  // Between two trainers there is none.
+  for (; killed.length === 0; await sleep(10)) {
+    const { state } = getRun(db, storm);
+    if (isEnded(state))
+      throw new Error(`the run is ${state} after ${number - 1} kills: nothing is left to kill`);
+    before = newestLaunch(db, storm);
+    killed = await kill(db, storm, target);
+    since = Date.now();
+  }
   if (target === 'all') {
     up = await startUp(home, env);
     since = up.at;
@@ -107,7 +105,7 @@ console.log(
   }),
 );
 db.close();
-if (values.keep) console.log(`kept: ${folder}`);
+if (keep) console.log(`kept: ${folder}`);
 else await rm(folder, { recursive: true, force: true });
-const good = identical && lost + doubled + samplesMissing + left.length === 0 && worst <= limit;
+const good = identical && lost + doubled + samplesMissing + left.length === 0 && worst <= limitS;
 process.exit(good ? 0 : 1);

@@ -39,4 +39,4 @@ export async function kill(db: Db, run: string, target: Target): Promise<Killed[
 export const tell = (killed: readonly Killed[]): string =>
   killed.length > 2
     ? `${killed.length} processes`
-    : killed.map(({ role, pid }) => `${role} ${pid}`).join(', ') || 'nothing was alive';
+    : killed.map(({ role, pid }) => `${role} ${pid}`).join(', ');
