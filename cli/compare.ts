@@ -5,6 +5,7 @@ import type { Facts, SideFacts } from '../dashboards/pages/compare-facts.ts';
 import { costWords, lossWords } from '../dashboards/pages/compare-facts.ts';
 import {
   formatDelta,
+  formatGap,
   formatDuration,
   formatEnergy,
   formatLoss,
@@ -130,7 +131,7 @@ function trainDifference({ train: a }: SideFacts, { train: b }: SideFacts): Mean
 }
 
 const trainWords = (found: MeanDifference | null): string =>
-  found === null ? '–' : `${formatDelta(found.difference)} ± ${formatLoss(found.margin)}`;
+  found === null ? '–' : `${formatDelta(found.difference)} ± ${formatGap(found.margin)}`;
 
 /** How many pictures can be compared, and what keeps the others from it. */
 function pairWords(pairs: Pairs): string[] {

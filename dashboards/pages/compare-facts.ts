@@ -3,6 +3,7 @@ import { html } from 'hono/html';
 import {
   formatCount,
   formatDelta,
+  formatGap,
   formatDuration,
   formatEnergy,
   formatLoss,
@@ -51,7 +52,7 @@ export const lossWords = (facts: Facts): string => {
   const { better, of } = betterBins(facts);
   const bins = of === 0 ? '' : ` (lower in ${better} of ${of} bins)`;
   if (change === 0) return `The validation losses are equal${bins}.`;
-  return `B's validation loss is ${formatLoss(Math.abs(change))} ${change < 0 ? 'lower' : 'higher'}${bins}.`;
+  return `B's validation loss is ${formatGap(Math.abs(change))} ${change < 0 ? 'lower' : 'higher'}${bins}.`;
 };
 
 export const costWords = ({ a, b, currency }: Facts): string => {

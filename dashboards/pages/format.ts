@@ -19,11 +19,15 @@ export const formatLoss = (value: number | null | undefined): string => {
   return size < 100 ? value.toFixed(4) : significant(value, 6);
 };
 
+/** How far two losses are apart: "0.0140"; a small distance has no exponent either: "0.00012". */
+export const formatGap = (size: number): string =>
+  size >= 1e-6 && size < 0.001 ? significant(size, 2) : formatLoss(size);
+
 /** A difference of losses, with its sign: "−0.0140". */
 export const formatDelta = (value: number | null | undefined): string => {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
   const sign = value < 0 ? '−' : value > 0 ? '+' : '±';
-  return `${sign}${formatLoss(Math.abs(value))}`;
+  return `${sign}${formatGap(Math.abs(value))}`;
 };
 
 /** Seconds: "3 h 12 min", "1 min 28 s", "12 s", "0.4 s". */

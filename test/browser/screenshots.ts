@@ -43,7 +43,9 @@ export const takeScreenshots = async ({
             // As tall as the page: pictures are drawn only where they are in view.
             const height = await page.evaluate<number>('document.documentElement.scrollHeight');
             await page.setViewportSize({ width, height: Math.max(740, height) });
-            await page.waitForTimeout(500);
+            const drawn = '[...document.images].every(({ complete }) => complete)';
+            do await page.waitForTimeout(500);
+            while (!(await page.evaluate<boolean>(drawn)));
           }
           const file = join(folder, `${name}-${width}-${scheme}.png`);
           await page.screenshot({ path: file });
