@@ -15,7 +15,7 @@ import { compareRuns } from './compare-runs.ts';
 import { chaosRecipe, startChaosRun, writePictures } from './job.ts';
 import { kill, type Killed, TARGETS, tell } from './kill.ts';
 import { orphans } from './orphans.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../fixtures/random.ts';
 import { startUp } from './up.ts';
 import { newestLaunch, untilEnded, untilNextStep } from './wait.ts';
 
