@@ -41,7 +41,7 @@ export const demoCommand = (program: Command): Command =>
     .option('--steps-per-epoch <n>', 'another number of steps an epoch than 150', parsePositive)
     .option(
       '--port <port>',
-      "the dashboard's port (default: 7420, or any if that is taken)",
+      "the dashboard's port (default: 7420, or any if that is taken; 0: any)",
       parsePort,
     )
     .description('train a small picture model from nothing and compare two of its epochs')

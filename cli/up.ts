@@ -17,7 +17,7 @@ export const upCommand = (program: Command): Command =>
   commonOptions(program.command('up'))
     .option(
       '--port <port>',
-      "the dashboard's port (default: 7420, or any if that is taken)",
+      "the dashboard's port (default: 7420, or any if that is taken; 0: any)",
       parsePort,
     )
     .option('--engine-port <port>', "the engine's port (default: any)", parsePort)

@@ -46,13 +46,17 @@ async function listenOnce(port: number): Promise<number | undefined> {
   }
 }
 
-/** A given port must be free; where none is given, or 0, the usual one or any. Errors: PORT_IN_USE. */
+/**
+ * A given port must be free; where none is given, the usual one is taken or any; for 0, any.
+ * Errors: PORT_IN_USE.
+ */
 export async function givenOrFree(
   given: number | undefined,
   usual: number | undefined,
   whose: string,
 ): Promise<number> {
-  if (given === undefined || given === 0) return choosePort(usual);
+  if (given === undefined) return choosePort(usual);
+  if (given === 0) return choosePort();
   await requirePort(given, whose);
   return given;
 }

@@ -13,7 +13,7 @@ import { type BinaryEngine, findEngine } from './find.ts';
 import { keep, type Keeper } from './keeper.ts';
 import { putRight } from './leftovers.ts';
 import { rotate } from './logs.ts';
-import { givenOrFree, portOf } from './ports.ts';
+import { choosePort, givenOrFree, portOf } from './ports.ts';
 import { signalGroup, startEngine } from './start.ts';
 import { stopInOrder } from './stop.ts';
 import type { Role, Up, UpOptions } from './up.ts';
@@ -86,7 +86,7 @@ class Supervisor {
 
   start(): Up {
     const prepared = this.#prepare();
-    const dashboard = prepared.then(() => this.#serve());
+    const dashboard = prepared.then((port) => this.#serve(port));
     const engine = prepared.then(() => this.#bringUp());
     this.#starting = Promise.allSettled([dashboard, engine]);
     this.#rotating = setInterval(() => this.#rotateLogs(), ROTATE_MS);
@@ -109,16 +109,22 @@ class Supervisor {
     return started;
   }
 
-  async #prepare(): Promise<void> {
+  /** @returns the dashboard's port, where one is given: another is not taken then */
+  async #prepare(): Promise<number | undefined> {
     const { home, ports = {} } = this.#options;
     for (const what of await putRight(this.#db, home)) this.#note('leftover', what);
     const given = ports.dashboard ?? portOf(this.#env);
     const port = await givenOrFree(given, DASHBOARD_PORT, 'the dashboard');
     this.#env['TILLER_PORT'] = String(port);
+    return given === 0 ? undefined : given;
   }
 
-  async #serve(): Promise<string> {
-    await this.#keepChild('dashboard').ready;
+  async #serve(given: number | undefined): Promise<string> {
+    await this.#keepChild('dashboard', async () => {
+      // It was free a moment ago: two homes may have been brought up at once.
+      const last = Number(this.#env['TILLER_PORT']);
+      if (given === undefined) this.#env['TILLER_PORT'] = String(await choosePort(last));
+    }).ready;
     return `127.0.0.1:${this.#env['TILLER_PORT']}`;
   }
 
@@ -178,12 +184,14 @@ class Supervisor {
     });
   }
 
-  #keepChild(role: 'worker' | 'dashboard'): Keeper {
+  /** @param prepare is done before each start */
+  #keepChild(role: 'worker' | 'dashboard', prepare?: () => Promise<void>): Keeper {
     const program = (this.#options.programs ?? ourPrograms)[role];
     const logFile = this.#logFile(role);
-    return this.#keep(role, (restarts, signal) =>
-      startChild(this.#db, { role, program, env: this.#env, logFile, restarts, signal }),
-    );
+    return this.#keep(role, async (restarts, signal) => {
+      await prepare?.();
+      return startChild(this.#db, { role, program, env: this.#env, logFile, restarts, signal });
+    });
   }
 
   #keep(role: Role, launch: Parameters<typeof keep>[0]['launch']): Keeper {

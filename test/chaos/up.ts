@@ -1,6 +1,6 @@
 /** `tiller up` as a process of its own, as a person would start it. */
 import { spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openRecord } from '../../db/connection.ts';
@@ -24,7 +24,12 @@ export interface Started {
 export async function startUp(home: string, env: NodeJS.ProcessEnv): Promise<Started> {
   await mkdir(home, { recursive: true });
   migrate(homePaths(home).record);
-  const log = openSync(join(home, 'up.log'), 'a');
+  const file = join(home, 'up.log');
+  const log = openSync(file, 'a');
+  // With the log in it: the home is often gone before a person can look.
+  const fail = (what: string): never => {
+    throw new Error(`tiller up ${what}; it said:\n${readFileSync(file, 'utf8')}`);
+  };
   const at = Date.now();
   const child = spawn(process.execPath, [front, 'up', '--port', '0'], {
     env,
@@ -37,9 +42,8 @@ export async function startUp(home: string, env: NodeJS.ProcessEnv): Promise<Sta
     at,
     async ready() {
       for (const end = Date.now() + PATIENCE_MS; !healthy(home, child.pid ?? 0); await sleep(50)) {
-        if (child.exitCode !== null)
-          throw new Error(`tiller up ended with ${child.exitCode}: see ${home}/up.log`);
-        if (Date.now() > end) throw new Error(`tiller up is not ready: see ${home}/up.log`);
+        if (child.exitCode !== null) fail(`ended with ${child.exitCode}`);
+        if (Date.now() > end) fail('is not ready');
       }
     },
     async stop() {

@@ -128,7 +128,8 @@ describe('tiller up', () => {
     const killed = row(home, role)!;
     process.kill(killed.pid, 'SIGKILL');
     const next = await successor(home, role, killed.pid);
-    expect(next).toMatchObject({ restarts: 1 });
+    // A page that is open finds it again.
+    expect(next).toMatchObject({ restarts: 1, address: killed.address });
     expect(events(home)).toContain(
       `the ${role} is down: it ended with SIGKILL; starting it again at once`,
     );
@@ -257,6 +258,23 @@ describe('tiller up', () => {
     const { port } = server.address() as { port: number };
     const first = up(newHome(), { TILLER_PORT: String(port) });
     expect(await first.told('failed')).toBe('PORT_IN_USE');
+    server.close();
+  });
+
+  test('a free port that another takes at the last moment is another then', async () => {
+    const home = newHome();
+    const taken = join(home, 'taken');
+    const first = up(home, { TILLER_PORT: '0', TEST_PORT_TAKEN: taken });
+    const wanted = () =>
+      existsSync(join(home, 'notes')) && /wants (\d+)/.exec(notes(home).join())?.[1];
+    const port = Number(await until(wanted, 'a port is wanted'));
+    const server = createServer();
+    await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+    server.unref();
+    writeFileSync(taken, '');
+    const address = (await first.told('dashboard')) as string;
+    expect(address).not.toBe(`127.0.0.1:${port}`);
+    expect(row(home, 'dashboard')).toMatchObject({ state: 'healthy', address });
     server.close();
   });
 });
