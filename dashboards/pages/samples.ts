@@ -1,7 +1,14 @@
 /** Samples: the newest beside the untouched base, and the whole grid of epochs by prompts. */
 import { html } from 'hono/html';
 import type { ShownSample } from '../../db/pages.ts';
-import { recipeOf } from '../progress.ts';
+import {
+  type Column,
+  type Grid,
+  gridOf,
+  type GridRow,
+  identityOf,
+  unsampled,
+} from './arrange-samples.ts';
 import { formatCount, plural } from './format.ts';
 import type { Html } from './layout.ts';
 import { thumbnail } from './picture.ts';
@@ -13,76 +20,8 @@ const STRIP_PROMPTS = 8;
 /** So many columns fit a wide screen, and need no frame of their own to scroll in. */
 const MOST_FREE = 9;
 
-/** What a column of the grid stands for: all of a sample's identity but the checkpoint. */
-type Column = Pick<
-  ShownSample,
-  | 'text'
-  | 'negative'
-  | 'seed'
-  | 'sampler'
-  | 'steps'
-  | 'guidance'
-  | 'width'
-  | 'height'
-  | 'weights'
-  | 'position'
->;
-
-/** All that makes two samples comparable but the checkpoint they come from. */
-export const identityOf = (sample: Column): string =>
-  [
-    sample.text,
-    sample.negative,
-    sample.seed,
-    sample.sampler,
-    sample.steps,
-    sample.guidance,
-    sample.width,
-    sample.height,
-    sample.weights,
-  ].join('\u001f');
-
 const describe = (sample: Column): string =>
   `seed ${sample.seed}, ${sample.sampler} ${sample.steps}, guidance ${sample.guidance}, ${sample.width}×${sample.height}, ${sample.weights}`;
-
-interface GridRow {
-  readonly key: string;
-  readonly epoch: number;
-  readonly step: number;
-  readonly requested: boolean;
-  readonly cells: Map<string, ShownSample>;
-}
-
-interface Grid {
-  readonly columns: Column[];
-  readonly rows: GridRow[];
-}
-
-/** A sample stands in the column of its identity, never of its index: an edited prompt is a new column. */
-export const gridOf = (
-  samples: readonly ShownSample[],
-  unsampled: readonly Column[] = [],
-): Grid => {
-  const columns = new Map<string, Column>();
-  const rows = new Map<string, GridRow>();
-  for (const sample of samples) {
-    const identity = identityOf(sample);
-    if (!columns.has(identity)) columns.set(identity, sample);
-    const requested = sample.request !== null;
-    const key = `${sample.epoch}/${sample.step}/${requested ? 'r' : 'e'}`;
-    let row = rows.get(key);
-    if (row === undefined) {
-      row = { key, epoch: sample.epoch, step: sample.step, requested, cells: new Map() };
-      rows.set(key, row);
-    }
-    row.cells.set(identity, sample);
-  }
-  for (const column of unsampled) columns.set(identityOf(column), column);
-  return {
-    columns: [...columns.values()].sort((a, b) => a.position - b.position || a.seed - b.seed),
-    rows: [...rows.values()],
-  };
-};
 
 const rowName = (row: GridRow): Html =>
   row.requested
@@ -91,26 +30,6 @@ const rowName = (row: GridRow): Html =>
 
 const altOf = (sample: ShownSample): string =>
   `${sample.text || 'empty prompt'}, epoch ${sample.epoch}`;
-
-/** Prompts that came later and have no picture yet. */
-const unsampled = ({ samples, offers, run }: RunPage): Column[] => {
-  const { samples: recipe, data } = recipeOf(run);
-  const sampled = new Set(samples.map(({ position }) => position));
-  return offers.prompts
-    .filter(({ position }) => !sampled.has(position))
-    .map(({ text, negative, seed, width, height, position }) => ({
-      text,
-      negative,
-      seed,
-      sampler: recipe.sampler,
-      steps: recipe.steps,
-      guidance: recipe.guidance,
-      width: width ?? data?.resolution ?? 0,
-      height: height ?? data?.resolution ?? 0,
-      weights: recipe.weights,
-      position,
-    }));
-};
 
 const missing = ({ offers }: RunPage, row: GridRow, { position, text }: Column): Html => {
   const offer = row.requested ? undefined : offers.of(row.epoch, position);
