@@ -4,6 +4,7 @@ import { activePrompts, type PromptRow } from '../db/prompts.ts';
 import { findRun, recipeOf } from '../db/runs.ts';
 import { checkPrompt } from '../recipes/check-prompt.ts';
 import { TillerError } from '../recipes/errors.ts';
+import { MAX_PROMPTS } from '../recipes/schema.ts';
 import { type CommonOptions, readingOptions, withRecord } from './context.ts';
 import { print, printJson, table } from './output.ts';
 import { request } from './requests.ts';
@@ -60,7 +61,7 @@ async function edit(
       ...(add === undefined ? {} : { add: checkPrompt(recipeOf(run), said) }),
       ...(drop === undefined ? {} : { drop }),
     };
-    const why = whyNotEdited(db, run.id, edited);
+    const why = whyNotEdited(db, run.id, edited, MAX_PROMPTS);
     if (why === undefined) return edited;
     throw new TillerError('REQUEST_REFUSED', `Run ${run.name} can't change its prompts: ${why}`, {
       hint: `\`tiller prompts ${run.name}\` lists them.`,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listEpochs } from '../db/epochs.ts';
+import { getEpoch } from '../db/epochs.ts';
 import { unsampled } from '../db/prompts.ts';
 import { wantedOf } from '../db/wanted.ts';
 import { plural } from '../dashboards/pages/format.ts';
@@ -17,8 +17,7 @@ export const sampleCommand = (program: Command): Command =>
       const { run, missing } = await withRecord(options, ({ db }) => {
         const listed = findListedRun(db, name);
         findEpoch(db, listed, epoch);
-        const row = listEpochs(db, listed.id).find((each) => each.epoch === epoch);
-        const asked = row === undefined ? [] : wantedOf(row);
+        const asked = wantedOf(getEpoch(db, listed.id, epoch));
         const all = unsampled(db, listed.id, epoch);
         return { run: listed, missing: all.filter((prompt) => !asked.includes(prompt)) };
       });

@@ -12,17 +12,23 @@ export interface PromptEdit {
   drop?: number | undefined;
 }
 
-const MOST = 256;
-
-/** The reason why not, as the end of a sentence about the run. */
-export function whyNotEdited(db: Db, run: string, { add, drop }: PromptEdit): string | undefined {
+/**
+ * The reason why not, as the end of a sentence about the run.
+ * @param most prompts that a run may have
+ */
+export function whyNotEdited(
+  db: Db,
+  run: string,
+  { add, drop }: PromptEdit,
+  most: number,
+): string | undefined {
   const active = activePrompts(db, run);
   if (drop !== undefined && !active.some(({ position }) => position === drop)) {
     return `it is not sampled with a prompt ${drop}`;
   }
   if (add === undefined) return undefined;
   const left = active.filter(({ position }) => position !== drop);
-  if (left.length >= MOST) return `it has ${MOST} prompts, which is the most`;
+  if (left.length >= most) return `it has ${most} prompts, which is the most`;
   const twin = active.find(
     (prompt) =>
       prompt.text === add.text &&

@@ -26,7 +26,7 @@ export function getEpoch(db: Db, run: string, epoch: number): EpochRow {
   });
 }
 
-const findEpoch = (db: Db, run: string, epoch: number): EpochRow | undefined =>
+export const findEpoch = (db: Db, run: string, epoch: number): EpochRow | undefined =>
   db.orm
     .select()
     .from(table)

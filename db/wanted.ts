@@ -3,7 +3,7 @@ import { and, eq } from './drizzle.ts';
 import { epochCheckpoint } from './checkpoints.ts';
 import { immediate, type Db } from './connection.ts';
 import { leased, type Lease } from './leases.ts';
-import { listEpochs } from './epochs.ts';
+import { findEpoch } from './epochs.ts';
 import { listSamples } from './samples.ts';
 import { promptId, promptsOf, unsampled } from './prompts.ts';
 import { acknowledgeRequest, finishRequest, openRequests, refuseRequest } from './requests.ts';
@@ -21,7 +21,7 @@ export const wantedOf = ({ wanted }: { wanted: string | null }): number[] =>
 
 /** Of an epoch that is evaluated those that are wanted; else those that its evaluation has not made yet. */
 export function promptsToSample(db: Db, run: string, epoch: number): number[] {
-  const row = listEpochs(db, run).find((each) => each.epoch === epoch);
+  const row = findEpoch(db, run, epoch);
   return row?.state === 'evaluated' ? wantedOf(row) : unsampled(db, run, epoch);
 }
 
@@ -31,7 +31,7 @@ export function whyNotMade(
   run: string,
   { epoch, prompt }: WantedSample,
 ): string | undefined {
-  const row = listEpochs(db, run).find((each) => each.epoch === epoch);
+  const row = findEpoch(db, run, epoch);
   if (row === undefined || row.state === 'training') return `epoch ${epoch} is not trained yet`;
   if (row.state !== 'evaluated') return `epoch ${epoch} is about to be evaluated`;
   if (!promptsOf(db, run).some(({ position }) => position === prompt)) {
@@ -56,7 +56,7 @@ export function wantSample(db: Db, request: typeof requestTable.$inferSelect): v
     const { run, id, done_at: done, refused } = request;
     if (done !== null || refused !== null) return;
     const { epoch, prompt } = JSON.parse(request.arguments) as WantedSample;
-    const row = listEpochs(db, run).find((each) => each.epoch === epoch);
+    const row = findEpoch(db, run, epoch);
     if (row === undefined) return refuseRequest(db, id, `there is no epoch ${epoch}`);
     const wanted = [...new Set([...wantedOf(row), prompt])].sort((a, b) => a - b);
     setWanted(db, run, epoch, wanted);
@@ -76,7 +76,7 @@ export function settleWanted(
   why: string,
 ): void {
   leased(db, lease, run, () => {
-    const row = listEpochs(db, run).find((each) => each.epoch === epoch);
+    const row = findEpoch(db, run, epoch);
     if (row === undefined) return;
     setWanted(
       db,

@@ -26,6 +26,7 @@ import { getRun, isEnded, recipeOf, type RunRow, setRunState } from '../db/runs.
 import { wantSample, type WantedSample, whyNotMade } from '../db/wanted.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { whyNotExtended } from '../recipes/extend.ts';
+import { MAX_PROMPTS } from '../recipes/schema.ts';
 import type { TrainRunInput } from '../workflows/messages.ts';
 import type { trainRun } from '../workflows/train-run.ts';
 import { deleteRun } from './delete-run.ts';
@@ -199,7 +200,7 @@ function whyNot(
   if (verb === 'extend') {
     return whyNotExtended(recipeOf(run), run.epochs + epochs, run.steps_per_epoch ?? 1);
   }
-  if (edit !== undefined) return whyNotEdited(db, run.id, edit);
+  if (edit !== undefined) return whyNotEdited(db, run.id, edit, MAX_PROMPTS);
   return sample === undefined ? undefined : whyNotMade(db, run.id, sample);
 }
 

@@ -146,6 +146,7 @@ const train = z
   .describe('Training');
 
 export const MAX_PROMPT_LENGTH = 2_000;
+export const MAX_PROMPTS = 256;
 
 export const promptSchema = z
   .strictObject({
@@ -174,7 +175,7 @@ const samples = z
           promptSchema,
         ]),
       )
-      .max(256)
+      .max(MAX_PROMPTS)
       .describe('Prompts that are sampled after every epoch, and before the first')
       .default([]),
     sampler: z.enum(['ddim', 'dpm++2m']).describe('Sampler').default('ddim'),

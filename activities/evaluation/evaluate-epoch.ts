@@ -1,6 +1,6 @@
 /** Samples and validation of one epoch, from its checkpoint; epoch 0 is the untouched base. */
 import { epochCheckpoint, type CheckpointRow } from '../../db/checkpoints.ts';
-import { beginEvaluation, listEpochs, markEvaluated, reopenEpoch } from '../../db/epochs.ts';
+import { beginEvaluation, findEpoch, markEvaluated, reopenEpoch } from '../../db/epochs.ts';
 import type { Lease } from '../../db/leases.ts';
 import { getRun, setRunState, type RunRow } from '../../db/runs.ts';
 import { settleWanted, wantedOf } from '../../db/wanted.ts';
@@ -17,7 +17,7 @@ export const createEvaluateEpoch =
     const run = getRun(db, runId);
     if (!evaluates(run)) return;
     const step = epoch * stepsPerEpoch(run);
-    const row = listEpochs(db, runId).find((each) => each.epoch === epoch);
+    const row = findEpoch(db, runId, epoch);
     // Evaluated before: only for samples that somebody wants of it.
     const asked = row?.state === 'evaluated' ? wantedOf(row) : undefined;
     let lease: Lease | undefined;

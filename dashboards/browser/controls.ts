@@ -47,15 +47,16 @@ const send = async (button: HTMLButtonElement, body: Body): Promise<boolean> => 
   const run = button.dataset['run'] ?? document.body.dataset['run'];
   if (run === undefined) return false;
   button.disabled = true;
+  let taken = false;
   const menu = button.closest('details.menu')?.id;
   announce(`${button.textContent?.trim()}: requested`);
   try {
     await ask(run, body);
+    taken = true;
     // By its id: the page may have been read anew meanwhile.
     if (menu !== undefined) find(`#${menu}`)?.removeAttribute('open');
     // It stands where the picture will be.
     if (body.verb === 'make') button.textContent = 'Asked for';
-    return true;
   } catch (error) {
     const offline = error instanceof TypeError;
     problem(
@@ -65,21 +66,20 @@ const send = async (button: HTMLButtonElement, body: Body): Promise<boolean> => 
           ? error.message
           : String(error),
     );
-    return false;
-  } finally {
-    button.disabled = body.verb === 'make' && button.textContent === 'Asked for';
-    // The page of a deleted run is no more.
-    if (body.verb !== 'delete') refresh().catch(() => undefined);
   }
+  button.disabled = taken && body.verb === 'make';
+  // The page of a deleted run is no more. A dashboard that is away was told of, here or by the chip.
+  if (body.verb !== 'delete') refresh().catch(() => undefined);
+  return taken;
 };
 
 /** What was typed stays where it was refused. */
 const submit = async (form: HTMLFormElement, verb: string): Promise<void> => {
   const button = find<HTMLButtonElement>('button', form);
-  if (button === undefined || !(await send(button, bodyOf(form, verb)))) return;
-  const { name } = bodyOf(form, verb);
+  const body = bodyOf(form, verb);
+  if (button === undefined || !(await send(button, body))) return;
   form.reset();
-  if (verb === 'delete') location.assign(`/?deleted=${encodeURIComponent(String(name))}`);
+  if (verb === 'delete') location.assign(`/?deleted=${encodeURIComponent(String(body['name']))}`);
 };
 
 const bodyOf = (form: HTMLFormElement, verb: string): Body => {

@@ -9,6 +9,19 @@ type Given = Pick<PromptRow, 'text' | 'negative' | 'seed' | 'width' | 'height'>;
 
 const NEW: Given = { text: '', negative: '', seed: 7, width: null, height: null };
 
+const side = (word: string, name: 'width' | 'height', prompt: Given, key: string): Html =>
+  html`<label class="field" for="prompt-${name}-${key}"
+    ><span>${word}</span>
+    <input
+      type="number"
+      id="prompt-${name}-${key}"
+      name="${name}"
+      value="${prompt[name] ?? ''}"
+      min="8"
+      max="4096"
+      placeholder="as data"
+  /></label>`;
+
 /** @param key tells the form's fields from those of the others */
 const fields = (prompt: Given, key: string): Html => html`
   <label class="field wide-field" for="prompt-text-${key}"
@@ -30,28 +43,7 @@ const fields = (prompt: Given, key: string): Html => html`
       max="4294967295"
       required
   /></label>
-  <label class="field" for="prompt-width-${key}"
-    ><span>Width</span>
-    <input
-      type="number"
-      id="prompt-width-${key}"
-      name="width"
-      value="${prompt.width ?? ''}"
-      min="8"
-      max="4096"
-      placeholder="as data"
-  /></label>
-  <label class="field" for="prompt-height-${key}"
-    ><span>Height</span>
-    <input
-      type="number"
-      id="prompt-height-${key}"
-      name="height"
-      value="${prompt.height ?? ''}"
-      min="8"
-      max="4096"
-      placeholder="as data"
-  /></label>
+  ${side('Width', 'width', prompt, key)} ${side('Height', 'height', prompt, key)}
 `;
 
 const sizeOf = ({ width, height }: Given): string =>

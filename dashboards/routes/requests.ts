@@ -59,6 +59,7 @@ export const requestRoutes = ({ db, sendRequest }: RouteDeps): Hono => {
         404,
       );
     }
+    // What is no JSON is none of the bodies: refused below.
     const body: unknown = await context.req.json().catch(() => undefined);
     const ask = bodySchema.safeParse(body);
     if (!ask.success) {
