@@ -117,9 +117,13 @@ class GraphRunner {
     for (const auto& value : tape_.values()) {
       if (value->external && value->producer && value->needs_gradient && !is_read(*value)) seed(*value);
     }
-    for (size_t i = tape_.layers().size(); i-- > 0;) {
-      Layer& layer = *tape_.layers()[i];
+    for (const auto& [number, again] : tape_.plan().turns) {
+      Layer& layer = *tape_.layers()[number];
       starts_.push_back({ggml_graph_n_nodes(whole_), layer.kind()});
+      if (again) {
+        layer.graph_forward(graph_); // its values now have new tensors
+        continue;
+      }
       if (begins_gradient(layer) || std::any_of(layer.outputs.begin(), layer.outputs.end(), [this](const Value* value) {
             return graph_.has_gradient(value);
           })) {

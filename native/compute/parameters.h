@@ -109,6 +109,7 @@ class Parameters {
 
   // Blocks described from now on are frozen (or not): no gradient, no moments, no average.
   void set_trainable(bool trainable) { trainable_ = trainable; }
+  bool trainable() const { return trainable_; }
 
   // A packed matrix of `taps` x [in, out]: 9 taps for a 3x3 convolution, 1 for a linear layer.
   Block* matrix(int taps, int in, int out) { return block({taps, in, out, true, trainable_}); }

@@ -13,6 +13,7 @@
 #pragma once
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,16 @@ class Layer {
   void pass_residual_gradient() const;
 };
 
+// One turn of a backward pass.
+struct Turn {
+  int layer;
+  bool again; // forward() once more, not backward()
+};
+struct Plan {
+  std::vector<Turn> turns;
+  std::set<const Value*> passing; // made within a segment and read nowhere else: computed again
+};
+
 class Tape {
  public:
   Tape(Pool& pool, bool training) : pool(pool), training(training) {}
@@ -122,6 +133,24 @@ class Tape {
     return added;
   }
 
+  // Layers that are added while one lives keep nothing for their backward pass but what lies at their
+  // ends: the rest is computed again (tape_plan.h). A step costs up to a third more, and an activation's
+  // memory is that of one segment.
+  class Segment {
+   public:
+    Segment(Tape& tape, bool on) : tape_(tape), on_(on && tape.training), begin_((int)tape.layers_.size()) {}
+    ~Segment() {
+      if (on_) tape_.segments_.push_back({begin_, (int)tape_.layers_.size()});
+    }
+    Segment(const Segment&) = delete;
+    Segment& operator=(const Segment&) = delete;
+
+   private:
+    Tape& tape_;
+    const bool on_;
+    const int begin_;
+  };
+
   // Keeps a value's data (and gradient) readable after forward() and backward().
   void expose(Value* value) { value->external = true; }
 
@@ -133,12 +162,11 @@ class Tape {
   void backward() {
     if (!training) throw std::logic_error("this tape was built for inference");
     for (auto& value : values_) value->gradient_written = false;
-    for (size_t i = layers_.size(); i-- > 0;) {
-      Layer& layer = *layers_[i];
-      const auto wanted = [](const Value* value) { return value->needs_gradient; };
-      if (std::any_of(layer.outputs.begin(), layer.outputs.end(), wanted)) layer.backward();
-    }
+    for (const auto& [layer, again] : turns_) again ? layers_[layer]->forward() : layers_[layer]->backward();
   }
+  // What backward() is to do, and which values are computed again. finish() asks for it, and a graph.
+  Plan plan() const;
+  bool wants_backward(int layer) const;
 
   const std::vector<std::unique_ptr<Layer>>& layers() const { return layers_; }
   const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
@@ -155,8 +183,13 @@ class Tape {
   const bool training;
 
  private:
+  struct Span {
+    int begin, end; // layers
+  };
   std::vector<std::unique_ptr<Layer>> layers_;
   std::vector<std::unique_ptr<Value>> values_;
+  std::vector<Span> segments_; // in order
+  std::vector<Turn> turns_;
   HugeBuffer arena_;
   float* workspace_ = nullptr;
 };
@@ -167,3 +200,4 @@ inline float* Layer::workspace() const { return tape->workspace(); }
 } // namespace tiller
 
 #include "compute/tape_memory.h"
+#include "compute/tape_plan.h"

@@ -5,7 +5,7 @@
 
 namespace tiller {
 
-// Time 0 … L-1 are the layers' forward passes, L … 2L-1 the backward passes in reverse order.
+// Time 0 … L-1 are the layers' forward passes, from L on the turns of the backward pass.
 struct Interval {
   int begin = -1, end = -1;
   void touch(int time) {
@@ -17,11 +17,22 @@ struct Interval {
     touch(other.begin);
     touch(other.end);
   }
-  bool meets(const Interval& other) const { return begin <= other.end && other.begin <= end; }
+  bool meets(const Interval& other) const {
+    return begin >= 0 && other.begin >= 0 && begin <= other.end && other.begin <= end;
+  }
+};
+
+// What is computed again lives twice, and its memory is free for others in between.
+struct Life {
+  Interval first, second;
+  bool meets(const Life& other) const {
+    return first.meets(other.first) || first.meets(other.second) || second.meets(other.first) ||
+           second.meets(other.second);
+  }
 };
 
 struct PlacedBuffer {
-  Interval life;
+  Life life;
   size_t size = 0;
   std::vector<float**> pointers; // what is to point at it
   size_t offset = 0;
@@ -51,21 +62,36 @@ inline size_t place(std::vector<PlacedBuffer>& buffers) {
 }
 
 inline void Tape::finish() {
-  const int count = (int)layers_.size(), end = training ? 2 * count : count;
-  std::map<const Value*, Interval> data, gradient;
+  const int count = (int)layers_.size();
+  Plan planned = training ? plan() : Plan{};
+  turns_ = std::move(planned.turns);
+  const int end = count + (int)turns_.size();
+  std::map<const Value*, Life> data;
+  std::map<const Value*, Interval> gradient;
   std::map<const Value*, int> last_reader;
+  const auto touch = [&](const Value* value, int time) {
+    Life& life = data[value];
+    (time >= count && planned.passing.count(value) ? life.second : life.first).touch(time);
+  };
+  const auto touch_all = [&](const Layer& layer, int time) {
+    for (const auto* values : {&layer.inputs, &layer.outputs})
+      for (const Value* value : *values) touch(value, time);
+  };
   for (int i = 0; i < count; i++) {
-    const Layer& layer = *layers_[i];
-    const int back = 2 * count - 1 - i;
-    for (const auto* values : {&layer.inputs, &layer.outputs}) {
-      for (const Value* value : *values) {
-        data[value].touch(i);
-        if (value->needs_gradient) gradient[value].touch(back);
-      }
+    touch_all(*layers_[i], i);
+    for (const Value* value : layers_[i]->inputs) last_reader[value] = i;
+  }
+  for (int turn = 0; turn < (int)turns_.size(); turn++) {
+    const Layer& layer = *layers_[turns_[turn].layer];
+    const int time = count + turn;
+    if (turns_[turn].again) {
+      touch_all(layer, time);
+      continue;
     }
-    for (const Value* value : layer.inputs) last_reader[value] = i;
-    if (training)
-      for (const Value* value : layer.kept) data[value].touch(back);
+    for (const Value* value : layer.kept) touch(value, time);
+    for (const auto* values : {&layer.inputs, &layer.outputs})
+      for (const Value* value : *values)
+        if (value->needs_gradient) gradient[value].touch(time);
   }
 
   // A residual may share its sum's gradient if the sum's layer is the first to write it.
@@ -89,20 +115,20 @@ inline void Tape::finish() {
     Value* value = owned.get();
     const Interval always{0, end};
     const size_t size = round_up(value->shape.size() + kLanes, 16);
-    Interval life = data[value];
-    if (value->external || life.begin < 0) life = always;
+    Life life = data[value];
+    if (value->external || life.first.begin < 0) life = {always, {}};
     buffers.push_back({life, size, {&value->data}});
     if (!training || !value->needs_gradient) continue;
     PlacedBuffer& buffer = shared[root_of(value)];
     buffer.size = size;
-    buffer.life.join(value->external ? always : gradient[value]);
+    buffer.life.first.join(value->external ? always : gradient[value]);
     buffer.pointers.push_back(&value->gradient);
   }
   for (auto& [value, buffer] : shared) buffers.push_back(buffer);
 
   size_t workspace = 0;
   for (const auto& layer : layers_) workspace = std::max(workspace, layer->workspace_size());
-  buffers.push_back({{0, end}, round_up(workspace + kLanes, 16), {&workspace_}});
+  buffers.push_back({{{0, end}, {}}, round_up(workspace + kLanes, 16), {&workspace_}});
 
   arena_ = HugeBuffer(place(buffers));
   for (const auto& buffer : buffers)

@@ -7,10 +7,13 @@
 // (3) dW[tap] = sum over q: dy[q] x[q·stride + tap - 1]ᵀ                      likewise
 // (4) db = sum over n, q of dy;  de[n] = sum over q of dy[n]                  likewise
 // (5) dr = dy                                                                 likewise
+//             With a low-rank part: y += s B conv3x3'(x), A the kernel of conv3x3' (stride and upsampling as
+//             above), as layers/low_rank.h has it for matrices.
 #pragma once
 #include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/conv_geometry.h"
+#include "layers/low_rank.h"
 
 namespace tiller {
 
@@ -20,52 +23,59 @@ struct Conv3x3 : Layer {
     bool upsample = false;
     Value* per_picture = nullptr; // e
     Value* residual = nullptr;    // r
+    const LowRank* low_rank = nullptr; // outlives the tape
   };
 
   Value *x, *e, *r, *y;
   Block *w, *b;
+  const LowRank* low_rank; // or null
   const int stride;
   const bool upsample;
   const ConvGeometry geometry;
 
   Conv3x3(Tape& tape, Value* x, Block* w, Block* b) : Conv3x3(tape, x, w, b, Options{}) {}
   Conv3x3(Tape& tape, Value* x, Block* w, Block* b, Options options)
-      : Layer(tape), x(keeps(reads(x))), e(reads(options.per_picture)), r(reads(options.residual)),
-        w(w), b(b), stride(options.stride), upsample(options.upsample),
+      : Layer(tape), x(reads(x)), e(reads(options.per_picture)), r(reads(options.residual)),
+        w(w), b(b), low_rank(options.low_rank), stride(options.stride), upsample(options.upsample),
         geometry(x->shape.h, x->shape.w, options.stride, options.upsample) {
     if (e != nullptr && r != nullptr) throw std::logic_error("conv3x3 adds e or r, not both");
+    const bool learns = w->trainable || low_rank != nullptr;
+    if (learns) keeps(x);
     residual = r;
-    y = makes({x->shape.n, geometry.out_height, geometry.out_width, w->out}, w->trainable);
+    y = makes({x->shape.n, geometry.out_height, geometry.out_width, w->out}, learns);
   }
 
   const char* kind() const override { return "conv3x3"; }
 
   void forward() override {
-    const Shape& in = x->shape;
-    const Shape& out = y->shape;
-    if (upsample) merge_taps(pool(), *w, workspace());
-    Conv conv{&geometry.forward, in.n, x->data, in.tokens(), in.c, geometry.taps(),
-              upsample ? workspace() : w->weight, y->data, out.tokens(), out.c, b->weight};
-    conv.per_picture = e != nullptr ? e->data : nullptr;
-    conv.residual = r != nullptr ? r->data : nullptr;
-    convolve(pool(), conv); // (1)
+    run(*w, b->weight, e != nullptr ? e->data : nullptr, r != nullptr ? r->data : nullptr, y->data, workspace()); // (1)
+    if (low_rank == nullptr) return;
+    float* z = workspace();
+    project(z);
+    multiply_up(z);
   }
 
   void backward() override {
-    if (w->trainable) weight_gradients(); // (3), (4)
+    if (w->trainable) weight_gradients(*w, b, y->gradient, workspace()); // (3), (4)
     if (e != nullptr && e->needs_gradient) per_picture_gradient(); // (4)
-    if (x->needs_gradient) input_gradient(); // (2)
+    if (x->needs_gradient) input_gradient(*w, y->gradient, x->accumulate_gradient(), workspace()); // (2)
+    if (low_rank != nullptr) low_rank_gradients();
     pass_residual_gradient(); // (5)
   }
 
   size_t workspace_size() const override {
-    const size_t merged = upsample ? upsample_size(*w) : 0;
-    return merged + (tape->training ? transposed_size(geometry.taps(), w->in, w->out) : 0);
+    const auto of = [this](const Block& block) {
+      const size_t merged = upsample ? upsample_size(block) : 0;
+      return merged + (tape->training ? transposed_size(geometry.taps(), block.in, block.out) : 0);
+    };
+    if (low_rank == nullptr) return of(*w);
+    return std::max(of(*w), 2 * projected_size() + std::max(of(*low_rank->down), transposed_size(1, low_rank->rank(), w->out)));
   }
 
   void graph_forward(Graph& graph) override {
     Tensor sum = graph.plus(graph.conv(graph.weight(w), source(graph), stride, 1), graph.weight(b)); // (1)
     if (e != nullptr) sum = graph.plus(sum, graph.tokens(e));
+    if (low_rank != nullptr) sum = graph.plus(sum, graph.linear(up_rows(graph), nullptr, projected(graph)));
     graph.set_tokens(y, r ? graph.plus(sum, graph.tokens(r)) : sum);
   }
 
@@ -76,27 +86,52 @@ struct Conv3x3 : Layer {
     graph.add_gradient(b, graph.sum_over_rows(per_picture));
     if (e != nullptr) graph.add_gradient(e, per_picture);
     if (r != nullptr) graph.add_gradient(r, dy); // (5)
+    Tensor dz = nullptr;
+    if (low_rank != nullptr) {
+      graph.add_gradient(low_rank->up[0], graph.linear_grad_w(projected(graph), dy));
+      dz = ggml_scale(graph.context(), graph.linear_grad_x(up_rows(graph), dy), low_rank->scale);
+      graph.add_gradient(low_rank->down, graph.conv_grad_w(graph.weight(low_rank->down), source(graph), dz, stride, 1));
+    }
     if (!x->needs_gradient) return;
-    const int width = x->shape.w * (upsample ? 2 : 1), height = x->shape.h * (upsample ? 2 : 1);
-    Tensor dx = graph.conv_grad_x(graph.weight(w), graph.gradient_planes(y), graph.reversed_taps(9),
-                                  stride, 1, width, height); // (2)
+    Tensor dx = gradient_of_source(graph, w, graph.gradient_planes(y)); // (2)
+    if (dz != nullptr) {
+      dx = graph.plus(dx, gradient_of_source(graph, low_rank->down, graph.to_planes(dz, y->shape.w, y->shape.h)));
+    }
     if (!upsample) return graph.add_gradient(x, dx);
-    graph.add_gradient_planes(x, graph.upsample_back(graph.to_planes(dx, width, height)));
+    graph.add_gradient_planes(x, graph.upsample_back(graph.to_planes(dx, 2 * x->shape.w, 2 * x->shape.h)));
   }
 
  private:
   Tensor source(Graph& graph) const {
     return upsample ? graph.upsample(graph.planes(x)) : graph.planes(x);
   }
+  Tensor gradient_of_source(Graph& graph, Block* block, Tensor g) const {
+    const int scale = upsample ? 2 : 1;
+    return graph.conv_grad_x(graph.weight(block), g, graph.reversed_taps(9), stride, 1, x->shape.w * scale,
+                             x->shape.h * scale);
+  }
+  Tensor projected(Graph& graph) const {
+    Tensor z = graph.conv(graph.weight(low_rank->down), source(graph), stride, 1);
+    return ggml_scale(graph.context(), z, low_rank->scale);
+  }
+  Tensor up_rows(Graph& graph) const { return graph.weight(low_rank->up[0]); }
 
-  void weight_gradients() {
-    const bool has_bias = b->trainable, accumulate = w->accumulate_gradient();
-    float* dw = upsample ? workspace() : w->gradient;
+  // The convolution with `block`; `bias`, `per_picture` and `start` may be null.
+  void run(const Block& block, const float* bias, const float* per_picture, const float* start, float* out, float* scratch) {
+    if (upsample) merge_taps(pool(), block, scratch);
+    Conv conv{&geometry.forward, x->shape.n, x->data, x->shape.tokens(), x->channels(), geometry.taps(),
+              upsample ? scratch : block.weight, out, y->shape.tokens(), block.out, bias, per_picture, start};
+    convolve(pool(), conv);
+  }
+
+  void weight_gradients(Block& block, Block* bias, const float* g, float* scratch) {
+    const bool has_bias = bias != nullptr && bias->trainable, accumulate = block.accumulate_gradient();
+    float* dw = upsample ? scratch : block.gradient;
     tiller::weight_gradient(
-        pool(), {&geometry.blocks, x->shape.n, x->data, x->channels(), x->channels(), y->gradient,
-                 w->out, w->out, dw, geometry.taps() * w->in, 0, w->in, accumulate && !upsample,
-                 has_bias ? b->gradient : nullptr, has_bias && b->accumulate_gradient()});
-    if (upsample) spread_gradient(pool(), dw, *w, accumulate);
+        pool(), {&geometry.blocks, x->shape.n, x->data, x->channels(), x->channels(), g, block.out, block.out, dw,
+                 geometry.taps() * block.in, 0, block.in, accumulate && !upsample,
+                 has_bias ? bias->gradient : nullptr, has_bias && bias->accumulate_gradient()});
+    if (upsample) spread_gradient(pool(), dw, block, accumulate);
   }
 
   void per_picture_gradient() {
@@ -115,20 +150,50 @@ struct Conv3x3 : Layer {
     });
   }
 
-  void input_gradient() {
-    Block block = *w;
-    float* panels = workspace();
+  void input_gradient(const Block& weights, const float* g, bool accumulate, float* panels) {
+    Block block = weights;
     if (upsample) {
-      merge_taps(pool(), *w, panels);
+      merge_taps(pool(), weights, panels);
       block.weight = panels;
       block.taps = kUpsampleTaps;
-      panels += upsample_size(*w);
+      panels += upsample_size(weights);
     }
-    transpose_panels(pool(), block.weight, block, 0, w->in, panels);
-    Conv conv{&geometry.backward, x->shape.n, y->gradient, y->shape.tokens(), w->out, geometry.taps(),
-              panels, x->gradient, x->shape.tokens(), w->in};
-    if (x->accumulate_gradient()) conv.residual = x->gradient;
+    transpose_panels(pool(), block.weight, block, 0, block.in, panels);
+    Conv conv{&geometry.backward, x->shape.n, g, y->shape.tokens(), block.out, geometry.taps(),
+              panels, x->gradient, x->shape.tokens(), block.in};
+    if (accumulate) conv.residual = x->gradient;
     convolve(pool(), conv);
+  }
+
+  // ---- the low-rank part -----------------------------------------------------------------------
+
+  size_t projected_size() const { return round_up((size_t)y->rows() * low_rank->width() + kTileStride, 16); }
+
+  // z = s conv(x), [M, r]
+  void project(float* z) {
+    run(*low_rank->down, nullptr, nullptr, nullptr, z, z + 2 * projected_size());
+    low_rank_detail::scale_rows(z, (size_t)y->rows() * low_rank->width(), low_rank->scale);
+  }
+
+  // y += z Bᵀ
+  void multiply_up(const float* z) {
+    const Block& up = *low_rank->up[0];
+    multiply(pool(), {z, up.in, up.in, up.weight, (size_t)up.in * kPanel, up.out, y->data, up.out, nullptr, y->data, up.out},
+             y->rows());
+  }
+
+  void low_rank_gradients() {
+    static const PixelBlocks table = row_blocks();
+    Block& up = *low_rank->up[0];
+    float *z = workspace(), *dz = z + projected_size(), *scratch = dz + projected_size();
+    project(z);
+    tiller::weight_gradient(pool(), {&table, y->rows(), z, up.in, up.in, y->gradient, up.out, up.out, up.gradient, up.in, 0,
+                                     up.in, up.accumulate_gradient()});
+    transpose_panels(pool(), up.weight, up, 0, up.in, scratch);
+    multiply(pool(), {y->gradient, up.out, up.out, scratch, (size_t)up.out * kPanel, up.in, dz, up.in}, y->rows());
+    low_rank_detail::scale_rows(dz, (size_t)y->rows() * up.in, low_rank->scale);
+    weight_gradients(*low_rank->down, nullptr, dz, scratch);
+    if (x->needs_gradient) input_gradient(*low_rank->down, dz, true, scratch);
   }
 };
 

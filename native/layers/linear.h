@@ -7,36 +7,52 @@
 // (3) dW = dyᵀ [x, x2]                overwritten or accumulated, as the block's turn is
 // (4) db = sum over rows of dy        likewise
 // (5) dr = dy                         likewise; often the same buffer
+//            With a low-rank part (layers/low_rank.h) its sum is added to (1) and (2).
 #pragma once
+#include <optional>
+
 #include "compute/graph.h"
 #include "compute/tape.h"
-#include "kernels/gemm.h"
-#include "kernels/weight_gradient.h"
+#include "layers/low_rank.h"
 
 namespace tiller {
 
 struct Linear : Layer {
   Value *x, *x2, *r, *y;
   Block *w, *b; // b may be null
+  const LowRank* low_rank; // or null; outlives the tape
 
   struct Options {
     Value* second_source = nullptr;
     Value* residual = nullptr;
+    const LowRank* low_rank = nullptr;
   };
 
   Linear(Tape& tape, Value* x, Block* w, Block* b) : Linear(tape, x, w, b, Options{}) {}
   Linear(Tape& tape, Value* x, Block* w, Block* b, Options options)
-      : Layer(tape), x(keeps(reads(x))), x2(keeps(reads(options.second_source))),
-        r(reads(options.residual)), w(w), b(b) {
+      : Layer(tape), x(reads(x)), x2(reads(options.second_source)), r(reads(options.residual)), w(w), b(b),
+        low_rank(options.low_rank) {
+    const bool learns = w->trainable || low_rank != nullptr;
+    if (learns) keeps(x), keeps(x2); // a frozen matrix needs no input for the gradient of its input
     residual = r;
-    y = makes({x->shape.n, x->shape.h, x->shape.w, w->out}, w->trainable);
+    y = makes({x->shape.n, x->shape.h, x->shape.w, w->out}, learns);
   }
 
   const char* kind() const override { return "linear"; }
 
   void forward() override {
-    multiply(pool(), product(x, 0, b != nullptr ? b->weight : nullptr, r), y->rows()); // (1)
-    if (x2 != nullptr) multiply(pool(), product(x2, x->channels(), nullptr, y), y->rows());
+    const Gemm first = product(x, 0, b != nullptr ? b->weight : nullptr, r);
+    std::optional<Gemm> second;
+    if (x2 != nullptr) second = product(x2, x->channels(), nullptr, y);
+    const int block = low_rank != nullptr ? kLowRankRows : y->rows();
+    pool().split(y->rows(), [&](Range part) { // (1)
+      for (int row = part.begin; row < part.end; row += block) {
+        const Range rows{row, std::min(part.end, row + block)};
+        multiply_rows(first, rows);
+        if (second) multiply_rows(*second, rows);
+        if (low_rank != nullptr) low_rank_forward(*low_rank, sources(), rows, y->data);
+      }
+    });
   }
 
   void backward() override {
@@ -46,15 +62,24 @@ struct Linear : Layer {
     }
     input_gradient(x, 0); // (2)
     if (x2 != nullptr) input_gradient(x2, x->channels());
+    if (low_rank != nullptr) {
+      const auto dx = [](Value* value) { return value->needs_gradient ? value->gradient : nullptr; };
+      std::vector<float*> gradients{dx(x)};
+      if (x2 != nullptr) gradients.push_back(dx(x2));
+      low_rank_backward(pool(), *low_rank, sources(), y->rows(), y->gradient, gradients, workspace());
+    }
     pass_residual_gradient(); // (5)
   }
 
   size_t workspace_size() const override {
-    return tape->training ? transposed_size(1, w->in, w->out) : 0;
+    if (!tape->training) return 0;
+    const size_t adapter = low_rank != nullptr ? low_rank_workspace(*low_rank, y->rows()) : 0;
+    return std::max(transposed_size(1, w->in, w->out), adapter);
   }
 
   void graph_forward(Graph& graph) override {
     Tensor sum = graph.linear(graph.weight(w), b ? graph.weight(b) : nullptr, both_sources(graph)); // (1)
+    if (low_rank != nullptr) sum = graph.plus(sum, low_rank_nodes(graph, *low_rank, both_sources(graph)));
     graph.set_tokens(y, r ? graph.plus(sum, graph.tokens(r)) : sum);
   }
 
@@ -63,6 +88,7 @@ struct Linear : Layer {
     graph.add_gradient(w, graph.linear_grad_w(both_sources(graph), dy)); // (3)
     if (b != nullptr) graph.add_gradient(b, graph.sum_over_rows(dy));     // (4)
     Tensor dx = graph.linear_grad_x(graph.weight(w), dy);                 // (2)
+    if (low_rank != nullptr) dx = graph.plus(dx, low_rank_nodes_back(graph, *low_rank, both_sources(graph), dy));
     graph.add_gradient(x, x2 ? graph.slice(dx, 0, 0, x->channels()) : dx);
     if (x2 != nullptr) graph.add_gradient(x2, graph.slice(dx, 0, x->channels(), x2->channels()));
     if (r != nullptr) graph.add_gradient(r, dy); // (5)
@@ -73,6 +99,11 @@ struct Linear : Layer {
     return x2 ? ggml_concat(graph.context(), graph.tokens(x), graph.tokens(x2), 0) : graph.tokens(x);
   }
   size_t panel_size() const { return (size_t)w->in * kPanel; }
+  std::vector<LowRankSource> sources() const {
+    std::vector<LowRankSource> all{{x->data, x->channels(), 0}};
+    if (x2 != nullptr) all.push_back({x2->data, x2->channels(), x->channels()});
+    return all;
+  }
 
   Gemm product(const Value* source, int first_row, const float* bias, const Value* start) const {
     const float* panels = w->weight + (size_t)first_row * kPanel;

@@ -7,7 +7,7 @@
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/token_embedding.h"
-#include "models/parts.h"
+#include "models/adapters.h"
 
 namespace tiller {
 
@@ -26,7 +26,7 @@ class ClipText {
   const ClipTextConfig config;
 
   ClipText(Parameters& parameters, const ClipTextConfig& wanted,
-           const std::string& prefix = "cond_stage_model.transformer.text_model.")
+           const std::string& prefix = "cond_stage_model.transformer.text_model.", Adapters* adapters = nullptr)
       : config(wanted) {
     if (config.layers > 0 && (config.heads < 1 || config.channels % config.heads != 0)) {
       throw std::invalid_argument("the text encoder's " + std::to_string(config.channels) +
@@ -41,16 +41,20 @@ class ClipText {
     parameters.name(prefix + "embeddings.position_embedding.weight", {config.positions, c}, {{positions_, 0, 0, c}},
                     {Initialization::normal, config.position_deviation});
     for (int i = 0; i < config.layers; i++) {
-      layers_.push_back({parameters, prefix + "encoder.layers." + std::to_string(i), config});
+      layers_.push_back({parameters, prefix + "encoder.layers." + std::to_string(i), config, adapters});
     }
     norm_ = describe_norm(parameters, prefix + "final_layer_norm", c);
     parameters.set_trainable(true);
   }
 
-  // ids [n, 1, T, 1], whole numbers → [n, 1, T, channels]
-  Value* build(Tape& tape, Value* ids) const {
+  // ids [n, 1, T, 1], whole numbers → [n, 1, T, channels]. With `checkpointing` each layer keeps only its
+  // input (Tape::Segment).
+  Value* build(Tape& tape, Value* ids, bool checkpointing = false) const {
     Value* x = tape.add<TokenEmbedding>(ids, tokens_, positions_).y;
-    for (const auto& layer : layers_) x = layer.build(tape, x, config.heads);
+    for (const auto& layer : layers_) {
+      const Tape::Segment segment(tape, checkpointing);
+      x = layer.build(tape, x, config.heads);
+    }
     return tape.add<LayerNorm>(x, norm_.w, norm_.b).y;
   }
 
@@ -59,25 +63,35 @@ class ClipText {
   struct EncoderLayer {
     Weights norm1, qkv, out, norm2, up, down;
 
-    EncoderLayer(Parameters& p, const std::string& name, const ClipTextConfig& config)
+    EncoderLayer(Parameters& p, const std::string& name, const ClipTextConfig& config, Adapters* adapters)
         : norm1(describe_norm(p, name + ".layer_norm1", config.channels)),
           qkv(describe_stacked(p, {name + ".self_attn.q_proj", name + ".self_attn.k_proj", name + ".self_attn.v_proj"},
                                config.channels, config.channels, true)),
           out(describe_linear(p, name + ".self_attn.out_proj", config.channels, config.channels)),
           norm2(describe_norm(p, name + ".layer_norm2", config.channels)),
           up(describe_linear(p, name + ".mlp.fc1", config.channels, config.hidden)),
-          down(describe_linear(p, name + ".mlp.fc2", config.hidden, config.channels)) {}
+          down(describe_linear(p, name + ".mlp.fc2", config.hidden, config.channels)) {
+      if (adapters == nullptr) return;
+      const int c = config.channels;
+      const std::string attention = name + ".self_attn.";
+      qkv.low_rank = adapters->linear(p, {attention + "q_proj", attention + "k_proj", attention + "v_proj"}, c, c);
+      out.low_rank = adapters->linear(p, {attention + "out_proj"}, c, c);
+      up.low_rank = adapters->linear(p, {name + ".mlp.fc1"}, c, config.hidden);
+      down.low_rank = adapters->linear(p, {name + ".mlp.fc2"}, config.hidden, c);
+    }
 
     Value* build(Tape& tape, Value* x, int heads) const {
       const int d = x->channels();
+      const auto product = [&](Value* from, const Weights& w, Value* residual) {
+        return tape.add<Linear>(from, w.w, w.b, Linear::Options{.residual = residual, .low_rank = w.low_rank}).y;
+      };
       Value* h = tape.add<LayerNorm>(x, norm1.w, norm1.b).y;
-      h = tape.add<Linear>(h, qkv.w, qkv.b).y;
+      h = product(h, qkv, nullptr);
       h = tape.add<Attention>(h, h, Attention::Columns{0, d, 2 * d}, heads, d / heads, /*causal=*/true).o;
-      x = tape.add<Linear>(h, out.w, out.b, Linear::Options{.residual = x}).y;
+      x = product(h, out, x);
       h = tape.add<LayerNorm>(x, norm2.w, norm2.b).y;
-      h = tape.add<Linear>(h, up.w, up.b).y;
-      h = tape.add<Activation>(h, Activation::Function::quick_gelu).y;
-      return tape.add<Linear>(h, down.w, down.b, Linear::Options{.residual = x}).y;
+      h = tape.add<Activation>(product(h, up, nullptr), Activation::Function::quick_gelu).y;
+      return product(h, down, x);
     }
   };
 

@@ -4,8 +4,11 @@
 
 namespace tiller {
 
+struct LowRank; // layers/low_rank.h
+
 struct Weights {
   Block *w = nullptr, *b = nullptr;
+  const LowRank* low_rank = nullptr;
 };
 
 inline Block* describe_bias(Parameters& p, const std::string& name, int size, Initialization values) {
@@ -19,7 +22,7 @@ inline Weights describe_conv3x3(Parameters& p, const std::string& name, int in, 
   const Initialization values = fan_in_uniform(in * 9);
   Block* w = p.matrix(9, in, out);
   p.name(name + ".weight", {out, in, 3, 3}, {{w, 0, 0, out}}, values);
-  return {w, describe_bias(p, name + ".bias", out, values)};
+  return {w, describe_bias(p, name + ".bias", out, values), nullptr};
 }
 
 // name.weight [out, in, 1, 1], name.bias [out]: a linear layer inside
@@ -27,20 +30,20 @@ inline Weights describe_conv1x1(Parameters& p, const std::string& name, int in, 
   const Initialization values = fan_in_uniform(in);
   Block* w = p.matrix(1, in, out);
   p.name(name + ".weight", {out, in, 1, 1}, {{w, 0, 0, out}}, values);
-  return {w, describe_bias(p, name + ".bias", out, values)};
+  return {w, describe_bias(p, name + ".bias", out, values), nullptr};
 }
 
 // name.weight [out, in], name.bias [out]
 inline Weights describe_linear(Parameters& p, const std::string& name, int in, int out) {
   Block* w = p.matrix(1, in, out);
   p.name(name + ".weight", {out, in}, {{w, 0, 0, out}}, fan_in_uniform(in));
-  return {w, describe_bias(p, name + ".bias", out, fan_in_uniform(in))};
+  return {w, describe_bias(p, name + ".bias", out, fan_in_uniform(in)), nullptr};
 }
 
 // Several tensors [out, in] as one matrix, so that one product computes all of them.
 inline Weights describe_stacked(Parameters& p, const std::vector<std::string>& names, int in, int out, bool bias) {
   const int count = (int)names.size();
-  Weights stacked{p.matrix(1, in, out * count), bias ? p.plain(1, out * count) : nullptr};
+  Weights stacked{p.matrix(1, in, out * count), bias ? p.plain(1, out * count) : nullptr, nullptr};
   for (int i = 0; i < count; i++) {
     p.name(names[i] + ".weight", {out, in}, {{stacked.w, 0, i * out, out}}, fan_in_uniform(in));
     if (bias) p.name(names[i] + ".bias", {out}, {{stacked.b, 0, i * out, out}}, fan_in_uniform(in));
@@ -52,7 +55,7 @@ inline Weights describe_stacked(Parameters& p, const std::vector<std::string>& n
 inline Weights describe_norm(Parameters& p, const std::string& name, int channels) {
   Block* gamma = p.plain(1, channels);
   p.name(name + ".weight", {channels}, {{gamma, 0, 0, channels}}, {Initialization::ones});
-  return {gamma, describe_bias(p, name + ".bias", channels, {})};
+  return {gamma, describe_bias(p, name + ".bias", channels, {}), nullptr};
 }
 
 } // namespace tiller

@@ -69,9 +69,12 @@ class UNet {
  public:
   const UNetConfig config;
 
-  UNet(Parameters& parameters, const UNetConfig& wanted, const std::string& prefix = "model.diffusion_model.")
+  // With `adapters` its matrices get low-rank parts; whether the tensors themselves are trained is for the
+  // caller (Parameters::set_trainable).
+  UNet(Parameters& parameters, const UNetConfig& wanted, const std::string& prefix = "model.diffusion_model.",
+       Adapters* adapters = nullptr)
       : config((wanted.validate(), wanted)) {
-    Describer describe{parameters, config, prefix};
+    Describer describe{parameters, config, prefix, adapters};
     const int t = config.time_channels(), levels = config.levels();
     int channels = config.model_channels;
     time1_ = describe_linear(parameters, prefix + "time_embed.0", channels, t);
@@ -89,8 +92,8 @@ class UNet {
         skips.push_back(channels);
       }
       if (level == levels - 1) break;
-      const std::string name = prefix + "input_blocks." + std::to_string(number++) + ".0.op";
-      down_.push_back({{}, {}, describe_conv3x3(parameters, name, channels, channels)});
+      const std::string name = "input_blocks." + std::to_string(number++) + ".0.op";
+      down_.push_back({{}, {}, describe.resize(name, channels)});
       skips.push_back(channels);
     }
 
@@ -108,8 +111,7 @@ class UNet {
         const bool attention = config.has_attention(level);
         if (attention) up_.back().transformer = describe.transformer(name + ".1", channels);
         if (level == 0 || i < config.res_blocks) continue;
-        const std::string conv = prefix + name + (attention ? ".2" : ".1") + ".conv";
-        up_.back().resize = describe_conv3x3(parameters, conv, channels, channels);
+        up_.back().resize = describe.resize(name + (attention ? ".2" : ".1") + ".conv", channels);
       }
 
     norm_out_ = describe_norm(parameters, prefix + "out.0", channels);
@@ -117,26 +119,37 @@ class UNet {
   }
 
   // x [n, h, w, in_channels], timesteps [n, 1, 1, 1], context [n, 1, tokens, context_channels]
-  // → [n, h, w, out_channels]
-  Value* build(Tape& tape, Value* x, Value* timesteps, Value* context) const {
+  // → [n, h, w, out_channels]. With `checkpointing` each block keeps only its input (Tape::Segment).
+  Value* build(Tape& tape, Value* x, Value* timesteps, Value* context, bool checkpointing = false) const {
     check_shapes(x->shape, timesteps->shape, context->shape);
     Value* embedding = build_time(tape, timesteps);
+    const auto res = [&](const ResBlock& block, Value* from, Value* skip) {
+      const Tape::Segment segment(tape, checkpointing);
+      return block.build(tape, from, skip, embedding);
+    };
+    const auto transformer = [&](const SpatialTransformer& block, Value* from) {
+      const Tape::Segment segment(tape, checkpointing);
+      return block.build(tape, from, context);
+    };
+    const auto resize = [&](const Weights& conv, Value* from, const Conv3x3::Options& options) {
+      return tape.add<Conv3x3>(from, conv.w, conv.b, options).y;
+    };
     x = tape.add<Conv3x3>(x, conv_in_.w, conv_in_.b).y;
     std::vector<Value*> skips{x};
     for (const Stage& stage : down_) {
-      if (stage.res) x = stage.res->build(tape, x, nullptr, embedding);
-      if (stage.transformer) x = stage.transformer->build(tape, x, context);
-      if (stage.resize) x = tape.add<Conv3x3>(x, stage.resize->w, stage.resize->b, Conv3x3::Options{.stride = 2}).y;
+      if (stage.res) x = res(*stage.res, x, nullptr);
+      if (stage.transformer) x = transformer(*stage.transformer, x);
+      if (stage.resize) x = resize(*stage.resize, x, {.stride = 2, .low_rank = stage.resize->low_rank});
       skips.push_back(x);
     }
-    x = middle1_->build(tape, x, nullptr, embedding);
-    x = middle_transformer_->build(tape, x, context);
-    x = middle2_->build(tape, x, nullptr, embedding);
+    x = res(*middle1_, x, nullptr);
+    x = transformer(*middle_transformer_, x);
+    x = res(*middle2_, x, nullptr);
     for (const Stage& stage : up_) {
-      x = stage.res->build(tape, x, skips.back(), embedding);
+      x = res(*stage.res, x, skips.back());
       skips.pop_back();
-      if (stage.transformer) x = stage.transformer->build(tape, x, context);
-      if (stage.resize) x = tape.add<Conv3x3>(x, stage.resize->w, stage.resize->b, Conv3x3::Options{.upsample = true}).y;
+      if (stage.transformer) x = transformer(*stage.transformer, x);
+      if (stage.resize) x = resize(*stage.resize, x, {.upsample = true, .low_rank = stage.resize->low_rank});
     }
     x = tape.add<GroupNorm>(x, norm_out_.w, norm_out_.b, GroupNorm::Options{config.norm_groups, 1e-5f, true, nullptr}).y;
     return tape.add<Conv3x3>(x, conv_out_.w, conv_out_.b).y;
@@ -154,13 +167,19 @@ class UNet {
     Parameters& parameters;
     const UNetConfig& config;
     const std::string& prefix;
+    Adapters* adapters;
 
     ResBlock res(const std::string& name, int in, int out) const {
-      return {parameters, prefix + name, in, out, config.time_channels(), config.norm_groups};
+      return {parameters, prefix + name, in, out, config.time_channels(), config.norm_groups, adapters};
     }
     SpatialTransformer transformer(const std::string& name, int channels) const {
       return {parameters, prefix + name, channels, config.transformer_depth, config.heads_for(channels),
-              config.context_channels, config.norm_groups};
+              config.context_channels, config.norm_groups, adapters};
+    }
+    Weights resize(const std::string& name, int channels) const {
+      Weights conv = describe_conv3x3(parameters, prefix + name, channels, channels);
+      if (adapters != nullptr) conv.low_rank = adapters->conv3x3(parameters, prefix + name, channels, channels);
+      return conv;
     }
   };
 

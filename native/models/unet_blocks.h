@@ -10,10 +10,11 @@
 #include "layers/attention.h"
 #include "layers/conv3x3.h"
 #include "layers/feed_forward.h"
+#include "layers/gated_gelu.h"
 #include "layers/group_norm.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
-#include "models/parts.h"
+#include "models/adapters.h"
 
 namespace tiller {
 
@@ -23,77 +24,117 @@ struct ResBlock {
   std::optional<Weights> shortcut;
   int groups;
 
-  ResBlock(Parameters& p, const std::string& name, int in, int out, int time_channels, int groups)
+  ResBlock(Parameters& p, const std::string& name, int in, int out, int time_channels, int groups, Adapters* adapters)
       : norm1(describe_norm(p, name + ".in_layers.0", in)),
         conv1(describe_conv3x3(p, name + ".in_layers.2", in, out)),
         time(describe_linear(p, name + ".emb_layers.1", time_channels, out)),
         norm2(describe_norm(p, name + ".out_layers.0", out)),
         conv2(describe_conv3x3(p, name + ".out_layers.3", out, out)), groups(groups) {
     if (in != out) shortcut = describe_conv1x1(p, name + ".skip_connection", in, out);
+    if (adapters == nullptr) return;
+    conv1.low_rank = adapters->conv3x3(p, name + ".in_layers.2", in, out);
+    time.low_rank = adapters->block_linear(p, name + ".emb_layers.1", time_channels, out);
+    conv2.low_rank = adapters->conv3x3(p, name + ".out_layers.3", out, out);
+    if (shortcut) shortcut->low_rank = adapters->block_linear(p, name + ".skip_connection", in, out);
   }
 
   // `embedding` is the time embedding after its SiLU. `skip` may be null.
   Value* build(Tape& tape, Value* x, Value* skip, Value* embedding) const {
     const GroupNorm::Options first{groups, 1e-5f, true, skip}, second{groups, 1e-5f, true, nullptr};
     Value* h = tape.add<GroupNorm>(x, norm1.w, norm1.b, first).y;
-    Value* e = tape.add<Linear>(embedding, time.w, time.b).y;
-    h = tape.add<Conv3x3>(h, conv1.w, conv1.b, Conv3x3::Options{.per_picture = e}).y;
+    Value* e = tape.add<Linear>(embedding, time.w, time.b, Linear::Options{.low_rank = time.low_rank}).y;
+    h = tape.add<Conv3x3>(h, conv1.w, conv1.b, Conv3x3::Options{.per_picture = e, .low_rank = conv1.low_rank}).y;
     h = tape.add<GroupNorm>(h, norm2.w, norm2.b, second).y;
     Value* straight = x;
     if (shortcut) {
-      straight = tape.add<Linear>(x, shortcut->w, shortcut->b, Linear::Options{.second_source = skip}).y;
+      const Linear::Options both{.second_source = skip, .low_rank = shortcut->low_rank};
+      straight = tape.add<Linear>(x, shortcut->w, shortcut->b, both).y;
     }
-    return tape.add<Conv3x3>(h, conv2.w, conv2.b, Conv3x3::Options{.residual = straight}).y;
+    return tape.add<Conv3x3>(h, conv2.w, conv2.b, Conv3x3::Options{.residual = straight, .low_rank = conv2.low_rank}).y;
+  }
+};
+
+// What follows the attentions: as one fused layer, or, with a low-rank part, as three.
+struct GatedFeedForward {
+  FeedForward::Weights fused{};
+  Weights up, down;
+
+  GatedFeedForward(Parameters& p, const std::string& name, int channels, Adapters* adapters) {
+    const int hidden = 4 * channels;
+    const std::string project = name + ".0.proj";
+    if (adapters == nullptr) {
+      // In files the two halves of the projection are one tensor: value first, gate second.
+      Block *value = p.matrix(1, channels, hidden), *gate = p.matrix(1, channels, hidden);
+      Block *value_bias = p.plain(1, hidden), *gate_bias = p.plain(1, hidden);
+      p.name(project + ".weight", {2 * hidden, channels}, {{value, 0, 0, hidden}, {gate, hidden, 0, hidden}},
+             fan_in_uniform(channels));
+      p.name(project + ".bias", {2 * hidden}, {{value_bias, 0, 0, hidden}, {gate_bias, hidden, 0, hidden}},
+             fan_in_uniform(channels));
+      down = describe_linear(p, name + ".2", hidden, channels);
+      fused = {value, gate, down.w, value_bias, gate_bias, down.b};
+      return;
+    }
+    up = describe_linear(p, project, channels, 2 * hidden);
+    down = describe_linear(p, name + ".2", hidden, channels);
+    up.low_rank = adapters->linear(p, {project}, channels, 2 * hidden);
+    down.low_rank = adapters->linear(p, {name + ".2"}, hidden, channels);
+  }
+
+  Value* build(Tape& tape, Value* x, Value* residual) const {
+    if (up.w == nullptr) return tape.add<FeedForward>(x, fused, residual).y;
+    Value* h = tape.add<Linear>(x, up.w, up.b, Linear::Options{.low_rank = up.low_rank}).y;
+    h = tape.add<GatedGelu>(h).y;
+    return tape.add<Linear>(h, down.w, down.b, Linear::Options{.residual = residual, .low_rank = down.low_rank}).y;
   }
 };
 
 // x += attention(norm(x)); x += attention(norm(x), context); x += feed_forward(norm(x))
 struct TransformerBlock {
   Weights norm1, self_qkv, self_out, norm2, cross_q, cross_kv, cross_out, norm3;
-  FeedForward::Weights feed_forward;
+  GatedFeedForward feed_forward;
   int heads;
 
-  TransformerBlock(Parameters& p, const std::string& name, int channels, int heads, int context_channels)
+  TransformerBlock(Parameters& p, const std::string& name, int channels, int heads, int context_channels, Adapters* adapters)
       : norm1(describe_norm(p, name + ".norm1", channels)),
-        self_qkv(describe_stacked(p, {name + ".attn1.to_q", name + ".attn1.to_k", name + ".attn1.to_v"}, channels,
-                                  channels, false)),
-        self_out(describe_linear(p, name + ".attn1.to_out.0", channels, channels)),
+        self_qkv(stacked(p, {name + ".attn1.to_q", name + ".attn1.to_k", name + ".attn1.to_v"}, channels, channels, adapters)),
+        self_out(output(p, name + ".attn1.to_out.0", channels, adapters)),
         norm2(describe_norm(p, name + ".norm2", channels)),
-        cross_q(describe_stacked(p, {name + ".attn2.to_q"}, channels, channels, false)),
-        cross_kv(describe_stacked(p, {name + ".attn2.to_k", name + ".attn2.to_v"}, context_channels, channels, false)),
-        cross_out(describe_linear(p, name + ".attn2.to_out.0", channels, channels)),
+        cross_q(stacked(p, {name + ".attn2.to_q"}, channels, channels, adapters)),
+        cross_kv(stacked(p, {name + ".attn2.to_k", name + ".attn2.to_v"}, context_channels, channels, adapters)),
+        cross_out(output(p, name + ".attn2.to_out.0", channels, adapters)),
         norm3(describe_norm(p, name + ".norm3", channels)),
-        feed_forward(describe_feed_forward(p, name + ".ff.net", channels)), heads(heads) {}
+        feed_forward(p, name + ".ff.net", channels, adapters), heads(heads) {}
 
   Value* build(Tape& tape, Value* x, Value* context) const {
     const int d = x->channels(), size = d / heads;
+    const auto product = [&](Value* from, const Weights& w, Value* residual) {
+      return tape.add<Linear>(from, w.w, w.b, Linear::Options{.residual = residual, .low_rank = w.low_rank}).y;
+    };
     Value* h = tape.add<LayerNorm>(x, norm1.w, norm1.b).y;
-    Value* qkv = tape.add<Linear>(h, self_qkv.w, nullptr).y;
+    Value* qkv = product(h, self_qkv, nullptr);
     h = tape.add<Attention>(qkv, qkv, Attention::Columns{0, d, 2 * d}, heads, size).o;
-    x = tape.add<Linear>(h, self_out.w, self_out.b, Linear::Options{.residual = x}).y;
+    x = product(h, self_out, x);
 
     h = tape.add<LayerNorm>(x, norm2.w, norm2.b).y;
-    Value* q = tape.add<Linear>(h, cross_q.w, nullptr).y;
-    Value* kv = tape.add<Linear>(context, cross_kv.w, nullptr).y;
+    Value* q = product(h, cross_q, nullptr);
+    Value* kv = product(context, cross_kv, nullptr);
     h = tape.add<Attention>(q, kv, Attention::Columns{0, 0, d}, heads, size).o;
-    x = tape.add<Linear>(h, cross_out.w, cross_out.b, Linear::Options{.residual = x}).y;
+    x = product(h, cross_out, x);
 
     h = tape.add<LayerNorm>(x, norm3.w, norm3.b).y;
-    return tape.add<FeedForward>(h, feed_forward, x).y;
+    return feed_forward.build(tape, h, x);
   }
 
  private:
-  // In files the two halves of the projection are one tensor: value first, gate second.
-  static FeedForward::Weights describe_feed_forward(Parameters& p, const std::string& name, int channels) {
-    const int hidden = 4 * channels;
-    Block *value = p.matrix(1, channels, hidden), *gate = p.matrix(1, channels, hidden);
-    Block *value_bias = p.plain(1, hidden), *gate_bias = p.plain(1, hidden);
-    p.name(name + ".0.proj.weight", {2 * hidden, channels}, {{value, 0, 0, hidden}, {gate, hidden, 0, hidden}},
-           fan_in_uniform(channels));
-    p.name(name + ".0.proj.bias", {2 * hidden}, {{value_bias, 0, 0, hidden}, {gate_bias, hidden, 0, hidden}},
-           fan_in_uniform(channels));
-    const Weights down = describe_linear(p, name + ".2", hidden, channels);
-    return {value, gate, down.w, value_bias, gate_bias, down.b};
+  static Weights stacked(Parameters& p, const std::vector<std::string>& names, int in, int out, Adapters* adapters) {
+    Weights w = describe_stacked(p, names, in, out, false);
+    if (adapters != nullptr) w.low_rank = adapters->linear(p, names, in, out);
+    return w;
+  }
+  static Weights output(Parameters& p, const std::string& name, int channels, Adapters* adapters) {
+    Weights w = describe_linear(p, name, channels, channels);
+    if (adapters != nullptr) w.low_rank = adapters->linear(p, {name}, channels, channels);
+    return w;
   }
 };
 
@@ -105,20 +146,24 @@ struct SpatialTransformer {
   int groups;
 
   SpatialTransformer(Parameters& p, const std::string& name, int channels, int depth, int heads, int context_channels,
-                     int groups)
+                     int groups, Adapters* adapters)
       : norm(describe_norm(p, name + ".norm", channels)),
         project_in(describe_conv1x1(p, name + ".proj_in", channels, channels)), groups(groups) {
     for (int i = 0; i < depth; i++) {
-      blocks.emplace_back(p, name + ".transformer_blocks." + std::to_string(i), channels, heads, context_channels);
+      blocks.emplace_back(p, name + ".transformer_blocks." + std::to_string(i), channels, heads, context_channels, adapters);
     }
     project_out = describe_conv1x1(p, name + ".proj_out", channels, channels);
+    if (adapters == nullptr) return;
+    project_in.low_rank = adapters->linear(p, {name + ".proj_in"}, channels, channels);
+    project_out.low_rank = adapters->linear(p, {name + ".proj_out"}, channels, channels);
   }
 
   Value* build(Tape& tape, Value* x, Value* context) const {
     Value* h = tape.add<GroupNorm>(x, norm.w, norm.b, GroupNorm::Options{groups, 1e-6f, false, nullptr}).y;
-    h = tape.add<Linear>(h, project_in.w, project_in.b).y;
+    h = tape.add<Linear>(h, project_in.w, project_in.b, Linear::Options{.low_rank = project_in.low_rank}).y;
     for (const auto& block : blocks) h = block.build(tape, h, context);
-    return tape.add<Linear>(h, project_out.w, project_out.b, Linear::Options{.residual = x}).y;
+    const Linear::Options last{.residual = x, .low_rank = project_out.low_rank};
+    return tape.add<Linear>(h, project_out.w, project_out.b, last).y;
   }
 };
 

@@ -3,6 +3,7 @@
 #include "layers/attention.h"
 #include "layers/conv3x3.h"
 #include "layers/feed_forward.h"
+#include "layers/gated_gelu.h"
 #include "layers/group_norm.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
@@ -37,6 +38,46 @@ void linear(Shape in, int out, int second, bool residual) {
     if (residual) options.residual = input(out);
     built.y = tape.add<Linear>(x, w, b, options).y;
     return built;
+  });
+}
+
+// A frozen matrix with a low-rank part for each of `parts`.
+void low_rank(Shape in, int columns, int parts, int rank, int second) {
+  Parameters p;
+  p.set_trainable(false);
+  Block *w = p.matrix(1, in.c + second, columns * parts), *b = p.plain(1, columns * parts);
+  p.set_trainable(true);
+  LowRank l{p.matrix(1, in.c + second, rank * parts), {}, 0.7f};
+  for (int i = 0; i < parts; i++) l.up.push_back(p.matrix(1, rank, columns));
+  check(checks, label("low rank", in) + " to " + std::to_string(parts) + "x" + std::to_string(columns), p, [&](Tape& tape) {
+    Built built{{tape.input(in, true), tape.input({in.n, in.h, in.w, columns * parts}, true)}, nullptr};
+    Linear::Options options{.residual = built.inputs[1], .low_rank = &l};
+    if (second) built.inputs.push_back(options.second_source = tape.input({in.n, in.h, in.w, second}, true));
+    built.y = tape.add<Linear>(built.inputs[0], w, b, options).y;
+    return built;
+  });
+}
+
+void low_rank_conv(Shape in, int out, int rank, Conv3x3::Options options, const char* what) {
+  Parameters p;
+  p.set_trainable(false);
+  Block *w = p.matrix(9, in.c, out), *b = p.plain(1, out);
+  p.set_trainable(true);
+  LowRank l{p.matrix(9, in.c, rank), {p.matrix(1, rank, out)}, 0.7f};
+  check(checks, label("low rank conv3x3", in) + " to " + std::to_string(out) + what, p, [&](Tape& tape) {
+    Built built{{tape.input(in, true)}, nullptr};
+    Conv3x3::Options o = options;
+    o.low_rank = &l;
+    built.y = tape.add<Conv3x3>(built.inputs[0], w, b, o).y;
+    return built;
+  });
+}
+
+void gated_gelu(Shape in) {
+  Parameters p;
+  check(checks, label("gated_gelu", in), p, [&](Tape& tape) {
+    Value* x = tape.input(in, true);
+    return Built{{x}, tape.add<GatedGelu>(x).y};
   });
 }
 
@@ -192,6 +233,13 @@ int main() {
   linear({2, 3, 3, 32}, 48, 0, true);
   linear({2, 5, 7, 12}, 21, 19, true);
   linear({1, 1, 300, 600}, 16, 0, false); // more than a block of rows and of depth
+  low_rank({2, 3, 3, 32}, 16, 3, 4, 0);
+  low_rank({1, 1, 230, 21}, 37, 1, 5, 13); // more than a block of rows
+  low_rank_conv({2, 5, 6, 12}, 21, 4, {}, "");
+  low_rank_conv({2, 6, 5, 7}, 16, 3, {.stride = 2}, " x2");
+  low_rank_conv({2, 3, 5, 9}, 18, 5, {.upsample = true}, " up");
+  gated_gelu({2, 1, 5, 14});
+  gated_gelu({1, 3, 3, 64});
   conv({2, 4, 4, 32}, 32, {}, "");
   conv({3, 5, 7, 12}, 21, {}, " e");
   conv({2, 3, 4, 140}, 9, {}, " r"); // more than a block of channels

@@ -49,8 +49,8 @@ def save(name: str, tensors: dict[str, torch.Tensor]) -> None:
     save_file({key: np.ascontiguousarray(t.detach().numpy(), np.float32) for key, t in tensors.items()}, GOLDEN / name)
 
 
-def unet() -> None:
-    model = UNet2DConditionModel(
+def unet_model() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
         in_channels=5,
         out_channels=3,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
@@ -61,6 +61,10 @@ def unet() -> None:
         attention_head_dim=2,  # the number of heads, despite its name
         norm_num_groups=4,
     )
+
+
+def unet() -> None:
+    model = unet_model()
     named = fill(model, lambda name: sd_name(name, 1, [False, True]))
     x = normal("x", (2, 6, 8, 5)).permute(0, 3, 1, 2).requires_grad_()
     context = normal("context", (2, 7, 12)).requires_grad_()
@@ -76,7 +80,7 @@ def unet() -> None:
     )
 
 
-def clip_text() -> None:
+def clip_text_model() -> CLIPTextModel:
     config = CLIPTextConfig(
         vocab_size=30,
         hidden_size=12,
@@ -86,7 +90,11 @@ def clip_text() -> None:
         max_position_embeddings=9,
         hidden_act="quick_gelu",
     )
-    model = CLIPTextModel(config)
+    return CLIPTextModel(config)
+
+
+def clip_text() -> None:
+    model = clip_text_model()
     named = fill(model, lambda name: TEXT + name.removeprefix("text_model."))
     ids = torch.tensor([[3, 1, 4, 1, 5, 9, 2], [29, 0, 27, 18, 28, 18, 2]])
     y = model(input_ids=ids).last_hidden_state

@@ -1,0 +1,78 @@
+"""Golden tensors of low-rank adapters for native/tests/golden_test.cpp: outputs and the gradient of every
+adapter's tensors, in a small U-Net (diffusers + peft) with adapters on attention, feed-forward and
+convolutions, and in a small text encoder (transformers + peft). Everything else as in unet.py.
+
+    bench/.venv/bin/python test/peers/lora.py
+"""
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+
+from naming import sd_name
+from unet import TEXT, channels_last, clip_text_model, fill, normal, save, unet_model, weight
+
+LINEAR = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"]
+BLOCK = ["conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv"]
+RANK, ALPHA, CONV_RANK, CONV_ALPHA = 3, 6, 2, 1
+
+
+def adapters(model: torch.nn.Module, rename) -> dict[str, torch.nn.Parameter]:
+    """Fills the adapters, and returns them by our names."""
+    named = {}
+    for name, parameter in model.named_parameters():
+        if ".lora_" not in name:
+            continue
+        module, side = name.removesuffix(".default.weight").rsplit(".lora_", 1)
+        key = rename(module + ".weight").removesuffix(".weight")
+        key += ".lora_down.weight" if side == "A" else ".lora_up.weight"
+        named[key] = parameter
+    with torch.no_grad():
+        for name, parameter in named.items():
+            parameter.copy_(weight(name, tuple(parameter.shape)))
+    return named
+
+
+def unet() -> None:
+    model = unet_model()
+    rename = lambda name: sd_name(name, 1, [False, True])
+    fill(model, rename)
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=RANK,
+        lora_alpha=ALPHA,
+        target_modules=LINEAR + BLOCK,
+        rank_pattern={f".*{name}": CONV_RANK for name in BLOCK},
+        alpha_pattern={f".*{name}": CONV_ALPHA for name in BLOCK},
+    )
+    inject_adapter_in_model(config, model)
+    named = adapters(model, rename)
+    x = normal("x", (2, 6, 8, 5)).permute(0, 3, 1, 2).requires_grad_()
+    context = normal("context", (2, 7, 12)).requires_grad_()
+    target = normal("target", (2, 6, 8, 3)).permute(0, 3, 1, 2)
+    y = model(x, torch.tensor([17, 803]), context).sample
+    losses = (y - target).square().mean(dim=(1, 2, 3))
+    (losses * torch.tensor([0.5, 2.0])).mean().backward()
+    save(
+        "unet_lora.safetensors",
+        {"y": channels_last(y), "dx": channels_last(x.grad), "dcontext": context.grad}
+        | {name: p.grad for name, p in named.items()},
+    )
+
+
+def clip_text() -> None:
+    model = clip_text_model()
+    rename = lambda name: TEXT + name.removeprefix("text_model.")
+    fill(model, rename)
+    model.requires_grad_(False)
+    targets = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
+    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=targets), model)
+    named = adapters(model, rename)
+    ids = torch.tensor([[3, 1, 4, 1, 5, 9, 2], [29, 0, 27, 18, 28, 18, 2]])
+    y = model(input_ids=ids).last_hidden_state
+    y.backward(normal("dy", (2, 7, 12)))
+    save("clip_text_lora.safetensors", {"y": y} | {name: p.grad for name, p in named.items()})
+
+
+if __name__ == "__main__":
+    unet()
+    clip_text()
