@@ -35,7 +35,8 @@ void fill(Parameters& parameters) {
     const bool vector = tensor.shape.size() == 1, embedding = tensor.name.find("embedding") != std::string::npos;
     const bool scale = vector && tensor.name.ends_with(".weight");
     const double fan_in = (double)tensor.size() / tensor.shape[0];
-    const float factor = vector ? 0.2f : embedding ? 1.f : (float)(1 / std::sqrt(fan_in));
+    const float size = tensor.name.ends_with(".lora_up.weight") ? 0.3f : 1; // as lora.py
+    const float factor = size * (vector ? 0.2f : embedding ? 1.f : (float)(1 / std::sqrt(fan_in)));
     for (auto& v : values) v = v * factor + (scale ? 1.f : 0.f);
     tensor.load(values.data());
   }

@@ -28,7 +28,8 @@ def adapters(model: torch.nn.Module, rename) -> dict[str, torch.nn.Parameter]:
         named[key] = parameter
     with torch.no_grad():
         for name, parameter in named.items():
-            parameter.copy_(weight(name, tuple(parameter.shape)))
+            # Smaller than the frozen matrices: else scores grow until rounding is what is compared.
+            parameter.copy_(weight(name, tuple(parameter.shape)) * (0.3 if ".lora_up." in name else 1))
     return named
 
 
