@@ -66,14 +66,15 @@ int main(int argc, char** argv) {
     RandomStream(1, Purpose::test, 0, item++).fill_normal(value->data, value->shape.size());
   t->data[0] = 500, loss.weights->data[0] = 1;
 
-  const AdamW optimizer{.learning_rate = 1e-5};
+  const OptimizerSettings settings{.learning_rates = {1e-5, 1e-5}};
+  AdamW optimizer(parameters);
   Times times;
   for (int step = 0; step <= steps; step++) {
     const double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     parameters.zero_gradients();
     tape.forward();
     tape.backward();
-    adamw_step(pool, parameters, optimizer, step + 1);
+    optimizer.step(pool, settings, step + 1);
     if (step == 0) continue; // touches its memory for the first time
     times.wall.push_back(seconds(CLOCK_MONOTONIC) - wall);
     times.cpu.push_back(seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);

@@ -44,14 +44,15 @@ int main(int argc, char** argv) {
   }
   for (int n = 0; n < batch; n++) t->data[n] = (float)(n * 61), loss.weights->data[n] = 1;
 
-  const AdamW optimizer{.learning_rate = 1e-3, .beta2 = 0.99};
+  const OptimizerSettings settings{.beta2 = 0.99};
+  AdamW optimizer(parameters);
   Times times;
   for (int step = 1; step <= steps + 3; step++) {
     const double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     parameters.zero_gradients();
     tape.forward();
     tape.backward();
-    adamw_step(pool, parameters, optimizer, step);
+    optimizer.step(pool, settings, step);
     if (step <= 3) continue; // warming up
     times.wall.push_back(seconds(CLOCK_MONOTONIC) - wall);
     times.cpu.push_back(seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);

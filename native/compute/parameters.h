@@ -1,6 +1,7 @@
 // A model's parameters. To the outside each is a named tensor in PyTorch's layout (a convolution
 // [out, in, 3, 3], a linear layer [out, in]). Inside, all live in one flat F32 buffer each for
-// weights, gradients, both moments and the running average; matrices are packed into panels.
+// weights, gradients and the running average; matrices are packed into panels. What an optimizer
+// remembers of them is its own (compute/optimizer.h).
 //
 // Models first describe their tensors (nothing is allocated: an 860M-parameter model can be counted
 // on any machine), then allocate() is called once, then weights are loaded or initialised.
@@ -16,7 +17,7 @@
 
 namespace tiller {
 
-enum class Buffer { weight, gradient, moment1, moment2, average };
+enum class Buffer { weight, gradient, average };
 
 // A stretch of the flat buffers. A plain block holds `in` rows of `out` floats, one after another.
 // A packed one holds `taps` matrices [in, out] in panels of kPanel columns:
@@ -26,6 +27,7 @@ struct Block {
   int taps = 1, in = 1, out = 0;
   bool packed = false;
   bool trainable = true;
+  int group = 0; // of the learning rate
   size_t offset = 0;
   float* weight = nullptr;
   float* gradient = nullptr;     // null for frozen blocks, and in a model that is not trained
@@ -84,7 +86,6 @@ struct Parameter {
   void load(const float* from, Buffer buffer = Buffer::weight);
   void store(float* to, Buffer buffer = Buffer::weight) const;
 
- private:
   // Calls visit(index in the flat buffer, index in the tensor) for each element.
   template <class Visit>
   void walk(const Visit& visit) const {
@@ -110,11 +111,13 @@ class Parameters {
   // Blocks described from now on are frozen (or not): no gradient, no moments, no average.
   void set_trainable(bool trainable) { trainable_ = trainable; }
   bool trainable() const { return trainable_; }
+  // Blocks described from now on are of this group, 0 or 1: each has a learning rate of its own.
+  void set_group(int group) { group_ = group; }
 
   // A packed matrix of `taps` x [in, out]: 9 taps for a 3x3 convolution, 1 for a linear layer.
-  Block* matrix(int taps, int in, int out) { return block({taps, in, out, true, trainable_}); }
+  Block* matrix(int taps, int in, int out) { return block({taps, in, out, true, trainable_, group_}); }
   // `rows` x `columns` floats as they are: a bias, a norm's scale, a table of embeddings.
-  Block* plain(int rows, int columns) { return block({1, rows, columns, false, trainable_}); }
+  Block* plain(int rows, int columns) { return block({1, rows, columns, false, trainable_, group_}); }
 
   Parameter* name(std::string name, std::vector<int> shape, std::vector<Segment> segments,
                   Initialization initialization) {
@@ -139,24 +142,25 @@ class Parameters {
     return n;
   }
 
-  // Lays the blocks out, trainable ones first. Without `training` only weights are kept; with
-  // `average` also their running average.
+  // Lays the blocks out, trainable ones first, group by group. Without `training` only weights are kept;
+  // with `average` also their running average.
   void allocate(bool training, bool average = true) {
     size_t offset = 0;
-    for (const bool trainable : {true, false}) {
+    const auto place = [&](const auto& chosen) {
       for (auto& block : blocks_) {
-        if (block.trainable != trainable) continue;
+        if (!chosen(block)) continue;
         block.offset = offset;
-        offset += round_up(block.size(), 16);
+        offset += round_up(block.size(), kBlockAlignment);
       }
-      if (trainable) trainable_size_ = offset;
+    };
+    for (int group = 0; group < kGroups; group++) {
+      place([&](const Block& block) { return block.trainable && block.group == group; });
+      group_ends_[group] = offset;
     }
+    place([](const Block& block) { return !block.trainable; });
     buffer(Buffer::weight) = HugeBuffer(offset);
-    if (average) buffer(Buffer::average) = HugeBuffer(trainable_size_);
-    if (training) {
-      for (const auto kind : {Buffer::gradient, Buffer::moment1, Buffer::moment2})
-        buffer(kind) = HugeBuffer(trainable_size_);
-    }
+    if (average) buffer(Buffer::average) = HugeBuffer(trainable_size());
+    if (training) buffer(Buffer::gradient) = HugeBuffer(trainable_size());
     for (auto& block : blocks_) {
       block.gradient = block.trainable && training ? data(Buffer::gradient) + block.offset : nullptr;
     }
@@ -189,7 +193,7 @@ class Parameters {
 
   void reset_average() {
     if (data(Buffer::average) == nullptr) return;
-    std::memcpy(data(Buffer::average), data(Buffer::weight), trainable_size_ * sizeof(float));
+    std::memcpy(data(Buffer::average), data(Buffer::weight), trainable_size() * sizeof(float));
   }
 
   // The next backward pass overwrites the gradients; further ones add to them.
@@ -200,7 +204,15 @@ class Parameters {
   // A whole flat buffer: trainable_size() floats (the weights are followed by the frozen ones).
   float* data(Buffer kind) { return buffer(kind).data(); }
   const float* data(Buffer kind) const { return buffers_[(int)kind].data(); }
-  size_t trainable_size() const { return trainable_size_; }
+  size_t trainable_size() const { return group_ends_[kGroups - 1]; }
+
+  static constexpr int kGroups = 2;
+  // Blocks begin at multiples of so many floats: an optimizer may treat that many as one.
+  static constexpr size_t kBlockAlignment = 256;
+  // Where a group of trained blocks lies in the flat buffers.
+  std::pair<size_t, size_t> group(int number) const {
+    return {number == 0 ? 0 : group_ends_[number - 1], group_ends_[number]};
+  }
 
  private:
   Block* block(Block block) {
@@ -210,11 +222,12 @@ class Parameters {
   HugeBuffer& buffer(Buffer kind) { return buffers_[(int)kind]; }
 
   bool trainable_ = true;
+  int group_ = 0;
   std::deque<Block> blocks_; // a deque: pointers to its elements stay valid
   std::deque<Parameter> tensors_;
   std::map<std::string, Parameter*> by_name_;
-  HugeBuffer buffers_[5];
-  size_t trainable_size_ = 0;
+  HugeBuffer buffers_[3];
+  size_t group_ends_[kGroups] = {};
 };
 
 // Reads a tensor in PyTorch's layout.

@@ -42,8 +42,10 @@ class Pool {
 
   int threads() const { return threads_; }
 
-  // Runs job(thread, threads) on every thread, the caller being thread 0; returns when all are done.
-  void run(const Job& job) {
+  // Runs job(thread, threads) on every thread, the caller being thread 0; returns when all are done. Not
+  // inline: else there would be a second copy of the job for one thread, in which the compiler may fuse
+  // other products with other sums.
+  [[gnu::noinline]] void run(const Job& job) {
     if (threads_ == 1) return job(0, 1);
     job_ = &job;
     left_ = threads_ - 1;

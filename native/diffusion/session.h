@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "compute/adamw.h"
+#include "compute/make_optimizer.h"
 #include "diffusion/draws.h"
 #include "diffusion/finite.h"
 #include "diffusion/inputs.h"
@@ -63,8 +63,8 @@ class Session {
       loss += pass.loss->total();
       pass.backward();
     }
-    const AdamW optimizer = optimizer_at(step);
-    const double norm = adamw_step(network_->pool, network_->parameters, optimizer, step);
+    const OptimizerSettings settings = settings_at(step);
+    const double norm = optimizer_->step(network_->pool, settings, step);
     if (!std::isfinite(norm)) throw not_finite("gradient", step, items);
     network_->weights_changed();
     state_.step = step;
@@ -73,7 +73,7 @@ class Session {
     conversation_.say("step", {{"step", step},
                                {"epoch", epoch()},
                                {"loss", number(loss)},
-                               {"lr", optimizer.learning_rate},
+                               {"lr", settings.learning_rates[0]},
                                {"grad_norm", number(norm)},
                                {"seen", state_.seen},
                                {"ms", std::round(ms.count() * 1000) / 1000},
@@ -98,7 +98,7 @@ class Session {
     const fs::path parent = job_.folder / "checkpoints";
     auto published = existing_checkpoint(parent, identity);
     if (!published)
-      published = write_state(parent, identity, network_->parameters, state_, job_.recipe.at("model"));
+      published = write_state(parent, identity, network_->parameters, *optimizer_, state_, job_.recipe.at("model"));
     last_save_ = Clock::now();
     conversation_.say("checkpoint", {{"step", state_.step},
                                      {"epoch", identity.epoch},
@@ -164,9 +164,13 @@ class Session {
   }
 
   void load(bool training) {
-    if (job_.resume) return read_weights(*job_.resume, network_->parameters, training);
+    if (job_.resume) {
+      if (training) optimizer_ = make_optimizer("adamw", network_->parameters);
+      return read_weights(*job_.resume, network_->parameters, state_, optimizer_.get());
+    }
     network_->initialize(job_.seed, state_.vocabulary);
     if (recipe_.base) read_base(*recipe_.base, network_->parameters, Network::kWordTable);
+    if (training) optimizer_ = make_optimizer("adamw", network_->parameters);
   }
 
   // ---- a step's parts ------------------------------------------------------------------------
@@ -202,13 +206,14 @@ class Session {
     return item;
   }
 
-  AdamW optimizer_at(int64_t step) const {
+  OptimizerSettings settings_at(int64_t step) const {
     LearningRate rate = recipe_.train.learning_rate;
     rate.total = steps_per_epoch() * recipe_.train.epochs;
     const auto& t = recipe_.train;
     // The average's memory grows to the recipe's: else the first epochs would show the seed's weights.
     const double average = std::min(t.ema, static_cast<double>(1 + step) / static_cast<double>(10 + step));
-    return {.learning_rate = rate.at(step) * state_.learning_rate_factor,
+    const double now = rate.at(step) * state_.learning_rate_factor;
+    return {.learning_rates = {now, now},
             .beta1 = t.beta1,
             .beta2 = t.beta2,
             .epsilon = t.epsilon,
@@ -231,6 +236,7 @@ class Session {
   std::optional<Dataset> data_;
   State state_;
   std::optional<Network> network_;
+  std::unique_ptr<Optimizer> optimizer_;
   ItemOrder order_{0, 1};
   std::vector<float> picture_, noise_;
   std::set<std::string> warned_;

@@ -1,15 +1,16 @@
 // What a checkpoint of tiller-diffusion holds, written and read.
 //   weights.safetensors     every tensor, as it is trained
 //   ema.safetensors         the running averages (if the recipe keeps one)
-//   optimizer.safetensors   first.NAME and second.NAME: AdamW's moments of the trained tensors
+//   optimizer.safetensors   first.NAME, second.NAME …: what the optimizer remembers of the trained tensors
 //   state.json              the position, and what turns words and pictures into numbers
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "compute/parameters.h"
+#include "compute/optimizer.h"
 #include "diffusion/latent.h"
+#include "diffusion/tensor_files.h"
 #include "diffusion/words.h"
 #include "training/checkpoint.h"
 
@@ -19,50 +20,36 @@ struct State {
   int64_t step = 0;
   uint64_t seen = 0;  // pictures so far
   double learning_rate_factor = 1;
+  std::vector<double> optimizer;  // its numbers of the whole
   Vocabulary vocabulary;
   LatentStatistics latent;
   int width = 0, height = 0;  // of the pictures it was trained on
 };
 
-inline std::vector<int64_t> shape_of(const Parameter& tensor) {
-  return {tensor.shape.begin(), tensor.shape.end()};
-}
-
 // ---- writing ---------------------------------------------------------------------------------
 
 namespace detail {
 
-struct Stored {
-  std::string prefix;
-  Buffer buffer;
-};
-
-inline void write_tensors(OutputFile& out, const Parameters& parameters, const std::vector<Stored>& what,
-                          bool trained_only) {
-  std::vector<TensorInfo> infos;
-  std::vector<std::pair<const Parameter*, Buffer>> sources;
-  for (const auto& [prefix, buffer] : what) {
-    for (const auto& tensor : parameters.tensors()) {
-      if (trained_only && !tensor.trainable()) continue;
-      infos.push_back({prefix + tensor.name, shape_of(tensor)});
-      sources.emplace_back(&tensor, buffer);
-    }
+inline std::vector<TensorAspect> aspects_of(Optimizer& optimizer) {
+  std::vector<TensorAspect> aspects;
+  for (size_t i = 0; i < optimizer.states().size(); i++) {
+    aspects.push_back({optimizer.states()[i] + ".", [&optimizer, i](const Parameter& p, float* to) { optimizer.store(p, i, to); },
+                       [&optimizer, i](Parameter& p, const float* from) { optimizer.load(p, i, from); }});
   }
-  write_safetensors(out, infos, {{"format", "pt"}},
-                    [&](size_t i, float* to) { sources[i].first->store(to, sources[i].second); });
+  return aspects;
 }
 
 }  // namespace detail
 
 inline Published write_state(const fs::path& parent, const CheckpointIdentity& identity,
-                             const Parameters& parameters, const State& state, const Json& model) {
+                             const Parameters& parameters, Optimizer& optimizer, const State& state, const Json& model) {
   CheckpointWriter writer(parent, identity);
-  const auto tensors = [&](const char* file, const std::vector<detail::Stored>& what, bool trained_only) {
-    writer.add(file, [&](OutputFile& out) { detail::write_tensors(out, parameters, what, trained_only); });
+  const auto tensors = [&](const char* file, const std::vector<TensorAspect>& aspects, const Chosen& chosen) {
+    writer.add(file, [&](OutputFile& out) { write_tensors(out, parameters, aspects, chosen); });
   };
-  tensors("weights.safetensors", {{"", Buffer::weight}}, false);
-  if (parameters.data(Buffer::average) != nullptr) tensors("ema.safetensors", {{"", Buffer::average}}, false);
-  tensors("optimizer.safetensors", {{"first.", Buffer::moment1}, {"second.", Buffer::moment2}}, true);
+  tensors("weights.safetensors", {aspect_of(Buffer::weight)}, every_tensor);
+  if (parameters.data(Buffer::average) != nullptr) tensors("ema.safetensors", {aspect_of(Buffer::average)}, every_tensor);
+  tensors("optimizer.safetensors", detail::aspects_of(optimizer), trained_tensor);
   writer.add("state.json", [&](OutputFile& out) {
     const Json json = {{"version", 1},
                        {"trainer", "tiller-diffusion"},
@@ -70,6 +57,7 @@ inline Published write_state(const fs::path& parent, const CheckpointIdentity& i
                        {"epoch", identity.epoch},
                        {"seen", state.seen},
                        {"learning_rate_factor", state.learning_rate_factor},
+                       {"optimizer", optimizer.numbers()},
                        {"model", model},
                        {"latent", {{"mean", state.latent.mean}, {"deviation", state.latent.deviation}}},
                        {"width", state.width},
@@ -98,6 +86,7 @@ inline State read_state(const fs::path& folder) {
     state.step = count(json, "step", 0, INT64_MAX);
     state.seen = static_cast<uint64_t>(count(json, "seen", 0, INT64_MAX));
     state.learning_rate_factor = json.at("learning_rate_factor");
+    state.optimizer = json.at("optimizer").get<std::vector<double>>();
     state.vocabulary = Vocabulary(json.at("vocabulary").get<std::vector<std::string>>());
     state.latent.mean = json.at("latent").at("mean").get<std::vector<float>>();
     state.latent.deviation = json.at("latent").at("deviation");
@@ -111,61 +100,20 @@ inline State read_state(const fs::path& folder) {
   }
 }
 
-namespace detail {
-
-// Names and shapes must be the model's, exactly: nothing missing, nothing left over.
-inline void match_tensors(const Safetensors& file, const fs::path& path, const Parameters& parameters,
-                          const std::vector<Stored>& what, bool trained_only) {
-  const auto refuse = [&](const std::string& why) {
-    throw Failure(kBadData, "CHECKPOINT_MISMATCH", path.string() + " is of another architecture: " + why,
-                  "Resume with the model section that it was made with.");
-  };
-  size_t expected = 0;
-  for (const auto& [prefix, buffer] : what) {
-    for (const auto& tensor : parameters.tensors()) {
-      if (trained_only && !tensor.trainable()) continue;
-      expected++;
-      const TensorInfo* found = file.find(prefix + tensor.name);
-      if (found == nullptr) refuse("it lacks " + prefix + tensor.name);
-      if (found->shape != shape_of(tensor))
-        refuse(found->name + " is " + shape_text(found->shape) + ", not " + shape_text(shape_of(tensor)));
-    }
+// Everything that resuming needs; without an optimizer, only what sampling and validation need.
+inline void read_weights(const fs::path& folder, Parameters& parameters, const State& state, Optimizer* optimizer) {
+  read_tensors(folder / "weights.safetensors", parameters, {aspect_of(Buffer::weight)}, every_tensor);
+  if (parameters.data(Buffer::average) != nullptr) {
+    // The average of a tensor that isn't trained is itself.
+    TensorAspect average = aspect_of(Buffer::average);
+    average.load = [load = average.load](Parameter& tensor, const float* from) {
+      if (tensor.trainable()) load(tensor, from);
+    };
+    read_tensors(folder / "ema.safetensors", parameters, {average}, every_tensor);
   }
-  if (file.tensors().size() == expected) return;
-  for (const auto& info : file.tensors()) {
-    const bool known = std::any_of(what.begin(), what.end(), [&](const Stored& stored) {
-      return info.name.starts_with(stored.prefix) &&
-             parameters.find(info.name.substr(stored.prefix.size())) != nullptr;
-    });
-    if (!known) refuse("it has " + info.name + ", which this model lacks");
-  }
-  refuse("it has tensors that this model doesn't train");
-}
-
-inline void read_tensors(const fs::path& path, const Parameters& parameters, const std::vector<Stored>& what,
-                         bool trained_only) {
-  const Safetensors file(path);
-  match_tensors(file, path, parameters, what, trained_only);
-  for (const auto& [prefix, buffer] : what) {
-    for (const auto& tensor : parameters.tensors()) {
-      if (trained_only && !tensor.trainable()) continue;
-      // The average of a tensor that isn't trained is itself.
-      if (buffer == Buffer::average && !tensor.trainable()) continue;
-      const_cast<Parameter&>(tensor).load(file.read(*file.find(prefix + tensor.name)).data(), buffer);
-    }
-  }
-}
-
-}  // namespace detail
-
-// Everything that resuming needs; without `training`, only what sampling and validation need.
-inline void read_weights(const fs::path& folder, Parameters& parameters, bool training) {
-  detail::read_tensors(folder / "weights.safetensors", parameters, {{"", Buffer::weight}}, false);
-  if (parameters.data(Buffer::average) != nullptr)
-    detail::read_tensors(folder / "ema.safetensors", parameters, {{"", Buffer::average}}, false);
-  if (training)
-    detail::read_tensors(folder / "optimizer.safetensors", parameters,
-                         {{"first.", Buffer::moment1}, {"second.", Buffer::moment2}}, true);
+  if (optimizer == nullptr) return;
+  optimizer->set_numbers(state.optimizer);
+  read_tensors(folder / "optimizer.safetensors", parameters, detail::aspects_of(*optimizer), trained_tensor);
 }
 
 // A base: the better weights of another run's checkpoint, as the start of this one. Rows of words

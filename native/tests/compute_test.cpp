@@ -77,11 +77,12 @@ void optimizer() {
   const Weights layer = describe_linear(p, "layer", 11, 6);
   p.allocate(true);
   p.initialize(3);
-  const AdamW o{.learning_rate = 0.01, .beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0.1, .clip = 2, .average = 0.9};
+  const OptimizerSettings o{.learning_rates = {0.01, 0.01}, .beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0.1, .clip = 2, .average = 0.9};
   const size_t n = p.trainable_size();
   const float* weights = p.data(Buffer::weight);
   std::vector<double> w(weights, weights + n), m(n), v(n), a = w;
   Pool pool(2);
+  AdamW adamw(p);
   for (int step = 1; step <= 3; step++) {
     RandomStream random(4, Purpose::test, (uint32_t)step);
     double squares = 0;
@@ -93,15 +94,15 @@ void optimizer() {
       }
     layer.w->gradient_written = true;
     layer.b->gradient_written = false; // not reached: counts as zero
-    const double norm = adamw_step(pool, p, o, step);
+    const double norm = adamw.step(pool, o, step);
     checks.expect("gradient norm", std::abs(norm / std::sqrt(squares) - 1), 1e-6);
     for (size_t i = 0; i < n; i++) {
       const double clipped = g[i] * std::min(1.0, o.clip / (norm + 1e-6));
-      w[i] *= 1 - o.learning_rate * o.weight_decay;
+      w[i] *= 1 - o.learning_rates[0] * o.weight_decay;
       m[i] = o.beta1 * m[i] + (1 - o.beta1) * clipped;
       v[i] = o.beta2 * v[i] + (1 - o.beta2) * clipped * clipped;
       const double root = std::sqrt(v[i] / (1 - std::pow(o.beta2, step)));
-      w[i] -= o.learning_rate * (m[i] / (1 - std::pow(o.beta1, step))) / (root + o.epsilon);
+      w[i] -= o.learning_rates[0] * (m[i] / (1 - std::pow(o.beta1, step))) / (root + o.epsilon);
       a[i] += (1 - o.average) * (w[i] - a[i]);
     }
   }
@@ -110,7 +111,7 @@ void optimizer() {
   const std::vector<float> before(weights, weights + n);
   p.data(Buffer::gradient)[layer.w->offset] = NAN;
   layer.w->gradient_written = true;
-  checks.holds("a gradient that is not finite is told", !std::isfinite(adamw_step(pool, p, o, 4)));
+  checks.holds("a gradient that is not finite is told", !std::isfinite(adamw.step(pool, o, 4)));
   checks.holds("and changes nothing", std::equal(before.begin(), before.end(), weights));
 }
 

@@ -3,7 +3,6 @@
 //   golden_test [folder of the goldens]
 #include <map>
 
-#include "compute/adamw.h"
 #include "formats/safetensors.h"
 #include "models/clip_text.h"
 #include "models/unet.h"
