@@ -13,9 +13,12 @@
 #include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/conv_geometry.h"
+#include "kernels/winograd.h"
 #include "layers/low_rank.h"
 
 namespace tiller {
+
+inline constexpr int kWinogradChannels = 160;
 
 struct Conv3x3 : Layer {
   struct Options {
@@ -116,8 +119,30 @@ struct Conv3x3 : Layer {
   }
   Tensor up_rows(Graph& graph) const { return graph.weight(low_rank->up[0]); }
 
+  // With few channels the transforms cost more than they save.
+  bool by_winograd(const Block& block) const {
+    return stride == 1 && !upsample && std::min(block.in, block.out) >= kWinogradChannels;
+  }
+  winograd::Pictures pictures() const { return {x->shape.n, x->shape.h, x->shape.w}; }
+
+  // db (+)= the sum over all pixels of g
+  void sum_rows(const float* g, Block& bias) {
+    const bool accumulate = bias.accumulate_gradient();
+    const int channels = bias.out, rows = y->rows();
+    pool().split((channels + kLanes - 1) / kLanes, [&](Range part) {
+      for (int c = part.begin * kLanes; c < std::min(part.end * kLanes, channels); c += kLanes) {
+        Vec sum = accumulate ? load(bias.gradient + c) : Vec{};
+        for (int row = 0; row < rows; row++) sum += load(g + (size_t)row * channels + c, channels - c);
+        store(bias.gradient + c, sum);
+      }
+    });
+  }
+
   // The convolution with `block`; `bias`, `per_picture` and `start` may be null.
   void run(const Block& block, const float* bias, const float* per_picture, const float* start, float* out, float* scratch) {
+    if (by_winograd(block)) {
+      return winograd::forward(pool(), pictures(), x->data, block, {out, block.out, bias, per_picture, start});
+    }
     if (upsample) merge_taps(pool(), block, scratch);
     Conv conv{&geometry.forward, x->shape.n, x->data, x->shape.tokens(), x->channels(), geometry.taps(),
               upsample ? scratch : block.weight, out, y->shape.tokens(), block.out, bias, per_picture, start};
@@ -126,6 +151,10 @@ struct Conv3x3 : Layer {
 
   void weight_gradients(Block& block, Block* bias, const float* g, float* scratch) {
     const bool has_bias = bias != nullptr && bias->trainable, accumulate = block.accumulate_gradient();
+    if (by_winograd(block)) {
+      if (has_bias) sum_rows(g, *bias);
+      return winograd::weight_gradient(pool(), pictures(), x->data, g, block, accumulate);
+    }
     float* dw = upsample ? scratch : block.gradient;
     tiller::weight_gradient(
         pool(), {&geometry.blocks, x->shape.n, x->data, x->channels(), x->channels(), g, block.out, block.out, dw,
@@ -151,6 +180,10 @@ struct Conv3x3 : Layer {
   }
 
   void input_gradient(const Block& weights, const float* g, bool accumulate, float* panels) {
+    if (by_winograd(weights)) {
+      const float* start = accumulate ? x->gradient : nullptr;
+      return winograd::backward(pool(), pictures(), g, weights, {x->gradient, weights.in, nullptr, nullptr, start});
+    }
     Block block = weights;
     if (upsample) {
       merge_taps(pool(), weights, panels);

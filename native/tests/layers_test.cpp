@@ -41,6 +41,44 @@ void linear(Shape in, int out, int second, bool residual) {
   });
 }
 
+// Against the sums as they stand, which finite differences have checked: of so many numbers these see
+// mostly rounding.
+void winograd(Shape in, int out) {
+  Parameters p;
+  Block *w = p.matrix(9, in.c, out), *b = p.plain(1, out);
+  randomize(p);
+  const std::string name = label("conv3x3 by Winograd", in);
+  check_threads_and_passes(checks, name, p, [&](Tape& tape) {
+    Built built{{tape.input(in, true), tape.input({in.n, in.h, in.w, out}, true)}, nullptr};
+    built.y = tape.add<Conv3x3>(built.inputs[0], w, b, Conv3x3::Options{.residual = built.inputs[1]}).y;
+    return built;
+  });
+  p.zero_gradients();
+  Pool pool(2);
+  Tape tape(pool, true);
+  Value* x = tape.input(in, true);
+  auto& layer = tape.add<Conv3x3>(x, w, b);
+  tape.expose(layer.y);
+  tape.finish();
+  RandomStream(8, Purpose::test).fill_normal(x->data, x->shape.size());
+  RandomStream(9, Purpose::test).fill_normal(layer.y->gradient, layer.y->shape.size());
+  const std::vector<float> dy(layer.y->gradient, layer.y->gradient + layer.y->shape.size());
+  const ConvGeometry& geometry = layer.geometry;
+  std::vector<float> y(layer.y->shape.size() + kPanel), dx(x->shape.size() + kPanel), dw(w->size()), panels(transposed_size(9, w->in, w->out));
+  convolve(pool, {&geometry.forward, in.n, x->data, in.tokens(), in.c, 9, w->weight, y.data(), in.tokens(), out, b->weight});
+  transpose_panels(pool, w->weight, *w, 0, w->in, panels.data());
+  convolve(pool, {&geometry.backward, in.n, dy.data(), in.tokens(), out, 9, panels.data(), dx.data(), in.tokens(), in.c});
+  weight_gradient(pool, {&geometry.blocks, in.n, x->data, in.c, in.c, dy.data(), out, out, dw.data(), 9 * in.c, 0, in.c, false});
+  tape.forward();
+  tape.backward();
+  checks.expect(name + " y", relative_error(layer.y->data, y.data(), layer.y->shape.size()), 3e-6);
+  checks.expect(name + " dx", relative_error(x->gradient, dx.data(), x->shape.size()), 3e-6);
+  checks.expect(name + " dw", relative_error(w->gradient, dw.data(), w->size()), 3e-6);
+  std::vector<float> db(out);
+  for (size_t i = 0; i < dy.size(); i++) db[i % out] += dy[i];
+  checks.expect(name + " db", relative_error(b->gradient, db.data(), db.size()), 1e-5);
+}
+
 // A frozen matrix with a low-rank part for each of `parts`.
 void low_rank(Shape in, int columns, int parts, int rank, int second) {
   Parameters p;
@@ -249,6 +287,9 @@ int main() {
   conv({2, 3, 5, 9}, 18, {.upsample = true}, " up");
   conv({1, 1, 1, 5}, 4, {.upsample = true}, " up");
   conv({1, 40, 20, 3}, 4, {}); // more than a block of pixels
+  winograd({2, 5, 7, 164}, 161);
+  winograd({1, 32, 29, 160}, 160); // more than a block of tiles
+  winograd({2, 13, 10, 200}, 170);
   group_norm({2, 4, 4, 32}, 0, 32, true);
   group_norm({3, 3, 5, 12}, 9, 7, true);
   group_norm({1, 9, 9, 64}, 32, 32, false);
