@@ -43,7 +43,7 @@ void linear(Shape in, int out, int second, bool residual) {
 
 // Against the sums as they stand, which finite differences have checked: of so many numbers these see
 // mostly rounding.
-void winograd(Shape in, int out) {
+void many_channels(Shape in, int out) {
   Parameters p;
   Block *w = p.matrix(9, in.c, out), *b = p.plain(1, out);
   randomize(p);
@@ -287,9 +287,9 @@ int main() {
   conv({2, 3, 5, 9}, 18, {.upsample = true}, " up");
   conv({1, 1, 1, 5}, 4, {.upsample = true}, " up");
   conv({1, 40, 20, 3}, 4, {}); // more than a block of pixels
-  winograd({2, 5, 7, 164}, 161);
-  winograd({1, 32, 29, 160}, 160); // more than a block of tiles
-  winograd({2, 13, 10, 200}, 170);
+  many_channels({2, 5, 7, 164}, 161);
+  many_channels({1, 32, 29, 160}, 160); // more than a block of tiles
+  many_channels({2, 13, 10, 200}, 170);
   group_norm({2, 4, 4, 32}, 0, 32, true);
   group_norm({3, 3, 5, 12}, 9, 7, true);
   group_norm({1, 9, 9, 64}, 32, 32, false);
