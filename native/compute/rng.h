@@ -25,6 +25,8 @@ enum class Purpose : uint32_t {
   sample_noise = 7,
   validation_noise = 8,
   augmentation = 10,
+  tag_order = 11,
+  tag_dropout = 12,
   test = 1000,
 };
 

@@ -1,0 +1,358 @@
+// Prompts' weights and chunks, captions as they are composed; properties over random texts.
+//   prompts_test TOKENIZER.json
+#include <set>
+
+#include "diffusion/captions.h"
+#include "tests/check.h"
+#include "text/prompt_chunks.h"
+
+using namespace tiller;
+
+namespace {
+
+Checks checks;
+
+std::string name_of(const std::string& what) {
+  std::string name;
+  for (const char c : what.substr(0, 60)) name += c == '"' || c == '\\' ? '\'' : c;
+  return name;
+}
+std::string joined(const std::vector<std::string>& parts, const std::string& glue) {
+  std::string text;
+  for (const auto& part : parts) text += (text.empty() ? "" : glue) + part;
+  return text;
+}
+
+// ---- weights ---------------------------------------------------------------------------------------
+
+// "a *1.1|b" for (a)b; "//" where a section ends
+std::string shown(const std::vector<PromptSection>& sections) {
+  std::vector<std::string> texts;
+  for (const auto& section : sections) {
+    std::vector<std::string> parts;
+    for (const auto& [text, weight] : section) {
+      char number[32];
+      std::snprintf(number, sizeof number, "*%.4g", weight);
+      parts.push_back(text + (weight == 1 ? "" : number));
+    }
+    texts.push_back(joined(parts, "|"));
+  }
+  std::string text;
+  for (size_t i = 0; i < texts.size(); i++) text += (i == 0 ? "" : "//") + texts[i];
+  return text;
+}
+
+void weights() {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", ""},
+      {"a cat, a dog", "a cat, a dog"},
+      {"a (cat) b", "a |cat*1.1| b"},
+      {"a ((cat)) b", "a |cat*1.21| b"},
+      {"a [cat] b", "a |cat*0.9091| b"},
+      {"a (cat:1.5) b", "a |cat*1.5| b"},
+      {"(a (b:2) c:1.5)", "a *1.5|b*3| c*1.5"},
+      {"([a])", "a"},  // 1.1 / 1.1
+      {"[(a:1.3)]", "a*1.182"},
+      {"(cat: +0.5 )", "cat*0.5"},
+      {"(cat:-1)", "cat*-1"},
+      {"(cat:.5)", "cat*0.5"},
+      {"(cat:1.)", "cat"},
+      {"(cat:0)", "cat*0"},
+      {"(cat:1.2.3)", "cat:1.2.3*1.1"},
+      {"(cat:big)", "cat:big*1.1"},
+      {"(cat:)", "cat:*1.1"},
+      {"(cat:1.2", "cat:1.2*1.1"},
+      {"(cat:1e3)", "cat:1e3*1.1"},
+      {"(cat:1000)", "cat*100"},
+      {"(cat:-99999999999999999999999999)", "cat*-100"},
+      {"(cat:1.30000000000000000000000000)", "cat*1.3"},
+      {"cat:1.2", "cat:1.2"},
+      {"cat:1.2)", "cat:1.2)"},
+      {"[cat:1.2]", "cat:1.2*0.9091"},
+      {"(a", "a*1.1"},
+      {"[[a", "a*0.8264"},
+      {"a) b] c", "a) b] c"},
+      {"(a] b)", "a] b*1.1"},
+      {"([a) b]", "a|" " b*0.9091"},  // brackets that cross
+      {R"(foo \(bar\) \[baz\])", "foo (bar) [baz]"},
+      {R"((foo \(bar\):1.2))", "foo (bar)*1.2"},
+      {R"(a\\b)", R"(a\b)"},
+      {R"(a\b\)", "ab"},
+      {R"((a\:1.2))", "a*1.2"},  // the backslash is left out, and the colon still counts
+      {"()", ""},
+      {"a () b", "a  b"},
+      {"(a)(b)", "ab*1.1"},
+      {"a BREAK b", "a // b"},
+      {"BREAK", "//"},
+      {"a BREAK BREAK b", "a // // b"},
+      {"aBREAK BREAKb break BREAK_ _BREAK 1BREAK", "aBREAK BREAKb break BREAK_ _BREAK 1BREAK"},
+      {"a,BREAK,b", "a,//,b"},
+      {"(a BREAK b:1.5) c", "a *1.5// b*1.5| c"},
+      {"(a)BREAK(b)", "a*1.1//b*1.1"},
+      {"\xC3\xA9" "BREAK BREAK\xE7\x8C\xAB", "\xC3\xA9" "BREAK BREAK\xE7\x8C\xAB"},
+      {"(\xE7\x8C\xAB:1.2) \xF0\x9F\x90\xB1", "\xE7\x8C\xAB*1.2| \xF0\x9F\x90\xB1"},
+  };
+  for (const auto& [prompt, expected] : cases) {
+    const std::string got = shown(PromptWeights::of(prompt));
+    checks.holds("weights of " + name_of(prompt), got == expected);
+    if (got != expected) std::fprintf(stderr, "%s gives %s, not %s\n", prompt, got.c_str(), expected);
+  }
+  std::string deep(5000, '('), deeper = deep + "a" + std::string(5000, ')');
+  checks.holds("5000 brackets stay finite", shown(PromptWeights::of(deeper)) == "a*100");
+}
+
+void any_prompt() {
+  RandomStream random(5, Purpose::test);
+  const std::string alphabet[] = {"(", ")", "[", "]", ":", "\\", "1", ".", "-", "BREAK", " ", "a", ",", ":1.2)", "\xF0\x9F", "\0"};
+  int bad = 0, weighted = 0, changed = 0;
+  for (int i = 0; i < 20'000; i++) {
+    std::string text, plain;
+    for (uint32_t k = random.below(25); k > 0; k--) text += alphabet[random.below(16)];
+    for (uint32_t k = random.below(25); k > 0; k--) plain += static_cast<char>(random.below(256));
+    const auto sections = PromptWeights::of(text);
+    bad += sections.empty();
+    for (const auto& section : sections)
+      for (size_t p = 0; p < section.size(); p++)
+        bad += section[p].text.empty() || !(std::abs(section[p].weight) <= kLargestWeight) ||
+               (p > 0 && section[p].weight == section[p - 1].weight);
+    // Without brackets there are neither weights nor changes.
+    std::erase_if(plain, [](char c) { return std::string_view("()[]\\").find(c) != std::string_view::npos; });
+    const auto same = PromptWeights::of(plain);
+    std::string together;
+    for (const auto& section : same)
+      for (const auto& part : section) weighted += part.weight != 1, together += part.text;
+    changed += together != plain;
+  }
+  checks.expect("any text gives sound parts", bad, 0);
+  checks.expect("without brackets all weights are 1", weighted, 0);
+  checks.expect("without brackets the text is the same", changed, 0);
+}
+
+// ---- chunks ----------------------------------------------------------------------------------------
+
+std::string repeated(const std::string& text, int times) {
+  std::string result;
+  for (int i = 0; i < times; i++) result += text;
+  return result;
+}
+// How many tokens of text a chunk has.
+int filled(const ClipTokenizer& tokenizer, const PromptChunk& chunk) {
+  int count = 0;
+  for (size_t i = 1; i + 1 < chunk.ids.size() && chunk.ids[i] != tokenizer.end(); i++) count++;
+  return count;
+}
+
+void chunks(const ClipTokenizer& tokenizer) {
+  const PromptChunks make(tokenizer);
+  const auto sizes = [&](const std::string& prompt) {
+    std::vector<int> result;
+    for (const auto& chunk : make.of_prompt(prompt)) result.push_back(filled(tokenizer, chunk));
+    return result;
+  };
+  const auto expect = [&](const std::string& what, const std::string& prompt, const std::vector<int>& expected) {
+    checks.holds("chunks: " + what, sizes(prompt) == expected);
+    if (sizes(prompt) != expected)
+      for (const int size : sizes(prompt)) std::fprintf(stderr, "%s: %d\n", what.c_str(), size);
+  };
+  const auto cats = [](int count) { return repeated(" cat", count); };
+
+  const auto one = make.of_prompt("a (cat:1.5)");
+  std::vector<int> ids{49406, 320, 2368};
+  std::vector<float> ones{1, 1, 1.5f};
+  ids.resize(77, 49407), ones.resize(77, 1);
+  checks.holds("a chunk is start, text, ends", one.size() == 1 && one[0].ids == ids && one[0].weights == ones);
+  checks.holds("a caption's brackets are text", make.of_caption("a (cat:1.5)")[0].weights == std::vector<float>(77, 1.f) &&
+                                                    filled(tokenizer, make.of_caption("a (cat:1.5)")[0]) == 8);
+  checks.holds("a caption's BREAK is a word", make.of_caption("a BREAK b").size() == 1);
+  checks.holds("a long caption", make.of_caption(cats(80)).size() == 2);
+  expect("nothing", "", {0});
+  expect("75 tokens", cats(75), {75});
+  expect("76 tokens", cats(76), {75, 1});
+  expect("200 tokens", cats(200), {75, 75, 50});
+  expect("a comma 20 tokens before the end", cats(55) + "," + cats(30), {56, 30});
+  expect("a comma 21 tokens before the end", cats(54) + "," + cats(30), {75, 10});
+  expect("the last of two commas", cats(55) + "," + cats(9) + "," + cats(30), {66, 30});
+  expect("a comma that is the last token", cats(74) + "," + cats(3), {75, 3});
+  expect("a comma that is the next token", cats(60) + "," + cats(14) + "," + cats(3), {75, 4});
+  expect("a comma in the chunk before", cats(74) + "," + cats(76), {75, 75, 1});
+  expect("BREAK", "a BREAK b cat", {1, 2});
+  expect("BREAK at the end", "a BREAK", {1});
+  expect("BREAK at the beginning", "BREAK a", {0, 1});
+  expect("BREAK alone", "BREAK", {0});
+  expect("BREAK after a full chunk", cats(75) + " BREAK a", {75, 1});
+  expect("BREAK inside of brackets", "(a BREAK b)", {1, 1});
+
+  const auto moved = make.of_prompt(cats(60) + ", (dog:1.3)" + cats(30));
+  checks.holds("a weight goes with its token",
+               moved.size() == 2 && moved[1].ids[1] == 1929 && moved[1].weights[1] == 1.3f && moved[1].weights[2] == 1);
+  const PromptChunks filling(tokenizer, {.length = 77, .comma_reach = 0});
+  checks.holds("without reach chunks are filled", filled(tokenizer, filling.of_prompt(cats(60) + "," + cats(30))[0]) == 75);
+  const PromptChunks narrow(tokenizer, {.length = 5, .comma_reach = 20});
+  checks.holds("chunks of 3", narrow.of_caption("a, cat sat").size() == 2 && narrow.of_caption("a").at(0).ids.size() == 5);
+  bool refused = false;
+  try {
+    const PromptChunks none(tokenizer, {.length = 2, .comma_reach = 0});
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  checks.holds("chunks without room are refused", refused);
+
+  auto prompt = make.of_prompt(cats(160)), negative = make.of_prompt("");
+  make.match(prompt, negative);
+  checks.holds("prompt and negative of the same count",
+               prompt.size() == 3 && negative.size() == 3 && negative[2] == make.empty() && filled(tokenizer, prompt[2]) == 10);
+  make.match(negative, prompt);
+  checks.holds("either way round", prompt.size() == 3 && negative.size() == 3);
+  checks.holds("cut to a count", make.fit(prompt, 2) && prompt.size() == 2 && !make.fit(prompt, 2) && !make.fit(prompt, 4) &&
+                                     prompt.size() == 4 && prompt[3] == make.empty());
+}
+
+// All tokens, each once and in order, whatever the commas and breaks are.
+void any_chunks(const ClipTokenizer& tokenizer) {
+  RandomStream random(6, Purpose::test);
+  int lost = 0, unsound = 0;
+  for (int i = 0; i < 500; i++) {
+    std::string text;
+    const uint32_t commas = 2 + random.below(40);
+    for (uint32_t k = random.below(250); k > 0; k--) text += random.below(commas) == 0 ? " ," : " cat";
+    const PromptChunks make(tokenizer, {.length = 3 + static_cast<int>(random.below(80)), .comma_reach = static_cast<int>(random.below(30))});
+    std::vector<int> together;
+    for (const auto& chunk : make.of_prompt(text)) {
+      unsound += chunk.ids.size() != chunk.weights.size() || chunk.ids.size() != make.empty().ids.size() ||
+                 chunk.ids.front() != tokenizer.start() || chunk.ids.back() != tokenizer.end();
+      for (const int id : chunk.ids)
+        if (id != tokenizer.start() && id != tokenizer.end()) together.push_back(id);
+    }
+    lost += together != tokenizer.encode(text);
+  }
+  checks.expect("texts of which chunks lose or repeat a token", lost, 0);
+  checks.expect("chunks of wrong shape", unsound, 0);
+}
+
+// ---- captions --------------------------------------------------------------------------------------
+
+std::vector<std::string> tags_of(const std::string& caption) {
+  std::vector<std::string> tags;
+  for (size_t at = 0; at <= caption.size();) {
+    const size_t end = std::min(caption.find(", ", at), caption.size());
+    tags.push_back(caption.substr(at, end - at));
+    at = end + 2;
+  }
+  return tags;
+}
+
+void captions_as_written() {
+  struct Case {
+    CaptionSettings settings;
+    const char *caption, *expected;
+  };
+  const CaptionSettings plain, trigger{.trigger_word = "sks dog"}, kept{.keep_tokens = 99, .trigger_word = "sks"};
+  const Case cases[] = {
+      {plain, " a,b ,, c ", " a,b ,, c "},
+      {plain, "", ""},
+      {plain, "a [trigger] b", "a  b"},
+      {plain, "a, b ||| c", "a, b, c"},
+      {plain, "a ||| b ||| c ||| d", "a, b, c, d"},
+      {plain, "|||", ""},
+      {trigger, "on a beach, sunny", "sks dog, on a beach, sunny"},
+      {trigger, "", "sks dog"},
+      {trigger, " , ", "sks dog"},
+      {trigger, "a sks dog, sunny", "a sks dog, sunny"},
+      {trigger, "a sks doghouse", "sks dog, a sks doghouse"},
+      {trigger, "xsks dog", "sks dog, xsks dog"},
+      {trigger, "photo of [trigger], [trigger]", "photo of sks dog, sks dog"},
+      {trigger, "a ||| b", "sks dog, a, b"},
+      {{.trigger_word = "[trigger]"}, "a [trigger] b", "a [trigger] b"},
+      {{.separator = ";"}, "a; b, c ||| d", "a; b, c; d"},
+      {{.separator = "", .shuffle = true}, "a, b", "a, b"},
+      {{.separator = "\n", .shuffle = true, .keep_tokens = 9}, "a\n b", "a\nb"},
+      {{.shuffle = true, .keep_tokens = 99}, " a,b ,, c ", "a, b, c"},
+      {{.shuffle = true, .keep_tokens = -3, .tag_dropout = 1}, "a, b", ""},
+      {{.keep_tokens = 1, .tag_dropout = 1}, "a, b, c", "a"},
+      {{.tag_dropout = 1, .trigger_word = "sks"}, "a, b sks c, d", "b sks c"},
+      {{.keep_tokens = 1, .tag_dropout = 1, .trigger_word = "sks"}, "a, b, c", "sks, a"},
+      {{.keep_tokens = 1, .tag_dropout = 1, .trigger_word = "sks, x"}, "a, b, c", "sks, x, a"},
+      {{.keep_tokens = 1, .tag_dropout = 1}, "a, b ||| c, d ||| e", "a, b, e"},
+      {kept, "a,b", "sks, a,b"},
+  };
+  for (const auto& [settings, caption, expected] : cases) {
+    const std::string got = CaptionComposer(settings, 1).compose(3, 4, caption);
+    checks.holds("caption " + name_of(caption) + " to " + name_of(expected), got == expected);
+    if (got != expected) std::fprintf(stderr, "%s gives %s, not %s\n", caption, got.c_str(), expected);
+  }
+}
+
+void shuffled_captions() {
+  const std::string caption = "one, two, three, four, five, six, seven, eight";
+  const auto all = tags_of(caption);
+  const std::multiset<std::string> expected(all.begin(), all.end());
+  const CaptionComposer composer({.shuffle = true, .keep_tokens = 2}, 42);
+  int lost = 0, moved = 0, repeated = 0;
+  std::set<std::string> passes, items, seeds, thirds;
+  for (uint32_t i = 0; i < 200; i++) {
+    const std::string got = composer.compose(i, 7, caption);
+    const auto tags = tags_of(got);
+    lost += std::multiset<std::string>(tags.begin(), tags.end()) != expected;
+    moved += tags[0] != "one" || tags[1] != "two";
+    repeated += got != CaptionComposer({.shuffle = true, .keep_tokens = 2}, 42).compose(i, 7, caption);
+    thirds.insert(tags[2]);
+    passes.insert(got);
+    items.insert(composer.compose(7, i, caption));
+    seeds.insert(CaptionComposer({.shuffle = true}, i).compose(7, 7, caption));
+  }
+  checks.expect("shuffled captions that lose or repeat a tag", lost, 0);
+  checks.expect("kept tags that moved", moved, 0);
+  checks.expect("the same draw that differs", repeated, 0);
+  checks.holds("every other tag comes third", thirds.size() == 6);
+  checks.holds("passes differ", passes.size() > 150);
+  checks.holds("items differ", items.size() > 150);
+  checks.holds("seeds differ", seeds.size() > 150);
+
+  const std::string marked = "head ||| a, b, c, d, e ||| tail";
+  int wrong = 0;
+  std::set<std::string> orders;
+  for (uint32_t pass = 0; pass < 50; pass++) {
+    const auto tags = tags_of(CaptionComposer({.shuffle = true, .keep_tokens = 3}, 1).compose(pass, 1, marked));
+    wrong += tags.size() != 7 || tags.front() != "head" || tags.back() != "tail";
+    orders.insert(joined(tags, ","));
+  }
+  checks.expect("tags outside of ||| that moved", wrong, 0);
+  checks.holds("tags inside of ||| are shuffled, whatever keep_tokens is", orders.size() > 30);
+}
+
+void dropped_tags() {
+  const std::string caption = "one, two, three, four, five, six, seven, eight";
+  const CaptionComposer dropping({.keep_tokens = 1, .tag_dropout = 0.25}, 42),
+      both({.shuffle = true, .keep_tokens = 1, .tag_dropout = 0.25}, 42);
+  int left = 0, unordered = 0, different = 0;
+  for (uint32_t pass = 0; pass < 1000; pass++) {
+    const auto tags = tags_of(dropping.compose(pass, 7, caption)), mixed = tags_of(both.compose(pass, 7, caption));
+    left += static_cast<int>(tags.size()) - 1;
+    size_t at = 0;
+    for (const auto& tag : tags) {
+      const size_t found = caption.find(tag, at);
+      unordered += found == std::string::npos;
+      at = found + 1;
+    }
+    different += std::set<std::string>(tags.begin(), tags.end()) != std::set<std::string>(mixed.begin(), mixed.end());
+  }
+  // 7000 draws: 0.75 ± 0.02 is four deviations.
+  checks.expect("a quarter of the tags is dropped", std::abs(left / 7000.0 - 0.75), 0.02);
+  checks.expect("without shuffle the order stays", unordered, 0);
+  checks.expect("shuffling doesn't change what is dropped", different, 0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 64;
+  const ClipTokenizer tokenizer(argv[1]);
+  weights();
+  any_prompt();
+  chunks(tokenizer);
+  any_chunks(tokenizer);
+  captions_as_written();
+  shuffled_captions();
+  dropped_tags();
+  return checks.exit_code();
+}
