@@ -2,8 +2,9 @@
 //              weight, then the whole chunk scaled so that its mean is what it was.
 //              x, y [n, 1, T, C]  w [n, 1, T, 1]
 // (1) a = mean over (t, c) of x[n], b = that of w x
-// (2) y[n, t] = w[n, t] x[n, t] a b / (b² + 1e-20)      overwritten
-// (2) is a / b, but a chunk of weights 0 stays finite. For sampling: there is no backward.
+// (2) y[n, t] = w[n, t] x[n, t] a b / (b² + 1e-30)      overwritten
+// The last factor is a / b, but a chunk of weights 0 stays finite. It presumes a mean that isn't near 0,
+// as CLIP's isn't; an encoder that was never trained has none to restore. For sampling: no backward.
 #pragma once
 #include "compute/graph.h"
 #include "compute/tape.h"
@@ -30,8 +31,7 @@ struct Emphasis : Layer {
       double a = 0, b = 0;
       for (size_t i = 0; i < size; i++) a += from[i], b += (double)from[i] * w[i / channels]; // (1)
       a /= (double)size, b /= (double)size;
-      const bool plain = std::all_of(w, w + tokens, [](float one) { return one == 1; });
-      const float scale = plain ? 1 : (float)(a * b / (b * b + kNothing));
+      const auto scale = (float)(a * b / (b * b + kNothing));
       for (size_t i = 0; i < size; i++) y->data[n * size + i] = from[i] * w[i / channels] * scale; // (2)
     }
   }
@@ -52,7 +52,7 @@ struct Emphasis : Layer {
   }
 
  private:
-  static constexpr double kNothing = 1e-20;
+  static constexpr double kNothing = 1e-30;
 };
 
 } // namespace tiller

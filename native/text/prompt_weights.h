@@ -99,11 +99,10 @@ class PromptWeights {
     for (; here() == '.' || (here() >= '0' && here() <= '9'); i++) {
       if (here() == '.') dots++;
       else if (digits < 1e15) digits = digits * 10 + (here() - '0'), scale *= dots ? 10 : 1, count++;
-      else if (dots == 0) scale /= 10;  // more than a double holds: only their number counts
     }
     spaces();
     if (count == 0 || dots > 1 || here() != ')') return std::nullopt;
-    return Weight{std::clamp(sign * digits / scale, -kLargestWeight, kLargestWeight), i + 1 - at_};
+    return Weight{sign * digits / scale, i + 1 - at_};  // finite: close() limits it
   }
 
   static bool in_word(char c) {
