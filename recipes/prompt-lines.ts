@@ -47,7 +47,7 @@ const optionNames = ['n', ...numberOptions.keys()];
 export function parsePromptLines(text: string, file = 'prompts_file'): PromptLine[] {
   const problems: string[] = [];
   const prompts: PromptLine[] = [];
-  for (const [index, line] of text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/).entries()) {
+  for (const [index, line] of text.split(/\r\n|\n|\r/).entries()) {
     const written = line.trim();
     if (written === '' || written.startsWith('#')) continue;
     prompts.push(
@@ -104,7 +104,8 @@ function checkedText(what: string, text: string, problem: (what: string) => void
 function unknown(name: string): string {
   const meant = nearest(name, ['negative', 'width', 'height', 'seed', 'steps', 'guidance']);
   const short = meant === undefined ? undefined : shortOf(meant);
-  const hint = short === undefined ? `There are --${optionNames.join(', --')}.` : `Write --${short}.`;
+  const hint =
+    short === undefined ? `There are --${optionNames.join(', --')}.` : `Write --${short}.`;
   return `there is no option --${name}. ${hint}`;
 }
 

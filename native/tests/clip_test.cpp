@@ -11,7 +11,13 @@ namespace {
 Checks checks;
 
 ClipTextConfig small(int clip_skip) {
-  return {.vocabulary = 30, .positions = 9, .channels = 12, .layers = 3, .heads = 3, .hidden = 20, .clip_skip = clip_skip};
+  return {.vocabulary = 30,
+          .positions = 9,
+          .channels = 12,
+          .layers = 3,
+          .heads = 3,
+          .hidden = 20,
+          .clip_skip = clip_skip};
 }
 
 constexpr int kChunks = 4, kLength = 9;

@@ -1,8 +1,6 @@
-// Prompts' weights and chunks, captions as they are composed; properties over random texts.
+// Prompts' weights and chunks; properties over random texts.
 //   prompts_test TOKENIZER.json
-#include <set>
-
-#include "diffusion/captions.h"
+#include "compute/rng.h"
 #include "tests/check.h"
 #include "text/prompt_chunks.h"
 
@@ -105,7 +103,8 @@ void weights() {
 
 void any_prompt() {
   RandomStream random(5, Purpose::test);
-  const std::string alphabet[] = {"(", ")", "[", "]", ":", "\\", "1", ".", "-", "BREAK", " ", "a", ",", ":1.2)", "\xF0\x9F", "\0"};
+  const std::string alphabet[] = {"(", ")", "[", "]", ":", "\\", "1",      ".",
+                                  "-", "BREAK", " ", "a", ",", ":1.2)", "\xF0\x9F", "\0"};
   int bad = 0, weighted = 0, changed = 0;
   for (int i = 0; i < 20'000; i++) {
     std::string text, plain;
@@ -163,8 +162,9 @@ void chunks(const ClipTokenizer& tokenizer) {
   std::vector<float> ones{1, 1, 1.5f};
   ids.resize(77, 49407), ones.resize(77, 1);
   checks.holds("a chunk is start, text, ends", one.size() == 1 && one[0].ids == ids && one[0].weights == ones);
-  checks.holds("a caption's brackets are text", make.of_caption("a (cat:1.5)")[0].weights == std::vector<float>(77, 1.f) &&
-                                                    filled(tokenizer, make.of_caption("a (cat:1.5)")[0]) == 8);
+  const auto caption = make.of_caption("a (cat:1.5)");
+  checks.holds("a caption's brackets are text",
+               caption[0].weights == std::vector<float>(77, 1.f) && filled(tokenizer, caption[0]) == 8);
   checks.holds("a caption's BREAK is a word", make.of_caption("a BREAK b").size() == 1);
   checks.holds("a long caption", make.of_caption(cats(80)).size() == 2);
   expect("nothing", "", {0});
@@ -189,9 +189,11 @@ void chunks(const ClipTokenizer& tokenizer) {
   checks.holds("a weight goes with its token",
                moved.size() == 2 && moved[1].ids[1] == 1929 && moved[1].weights[1] == 1.3f && moved[1].weights[2] == 1);
   const PromptChunks filling(tokenizer, {.length = 77, .comma_reach = 0});
-  checks.holds("without reach chunks are filled", filled(tokenizer, filling.of_prompt(cats(60) + "," + cats(30))[0]) == 75);
+  const auto full = filling.of_prompt(cats(60) + "," + cats(30));
+  checks.holds("without reach chunks are filled", filled(tokenizer, full[0]) == 75);
   const PromptChunks narrow(tokenizer, {.length = 5, .comma_reach = 20});
-  checks.holds("chunks of 3", narrow.of_caption("a, cat sat").size() == 2 && narrow.of_caption("a").at(0).ids.size() == 5);
+  checks.holds("chunks of 3",
+               narrow.of_caption("a, cat sat").size() == 2 && narrow.of_caption("a").at(0).ids.size() == 5);
   bool refused = false;
   try {
     const PromptChunks none(tokenizer, {.length = 2, .comma_reach = 0});
@@ -202,13 +204,14 @@ void chunks(const ClipTokenizer& tokenizer) {
 
   auto prompt = make.of_prompt(cats(160)), negative = make.of_prompt("");
   make.match(prompt, negative);
-  checks.holds("prompt and negative of the same count",
-               prompt.size() == 3 && negative.size() == 3 && negative[2] == make.empty() && filled(tokenizer, prompt[2]) == 10);
+  checks.holds("prompt and negative of the same count", prompt.size() == 3 && negative.size() == 3 &&
+                                                            negative[2] == make.empty() &&
+                                                            filled(tokenizer, prompt[2]) == 10);
   negative = make.of_prompt("");
   make.match(negative, prompt);
   checks.holds("either way round", prompt.size() == 3 && negative.size() == 3);
-  checks.holds("cut to a count", make.fit(prompt, 2) && prompt.size() == 2 && !make.fit(prompt, 2) && !make.fit(prompt, 4) &&
-                                     prompt.size() == 4 && prompt[3] == make.empty());
+  checks.holds("cut to a count", make.fit(prompt, 2) && prompt.size() == 2 && !make.fit(prompt, 2));
+  checks.holds("filled up to a count", !make.fit(prompt, 4) && prompt.size() == 4 && prompt[3] == make.empty());
 }
 
 // All tokens, each once and in order, whatever the commas and breaks are.
@@ -219,7 +222,8 @@ void any_chunks(const ClipTokenizer& tokenizer) {
     std::string text;
     const uint32_t commas = 2 + random.below(40);
     for (uint32_t k = random.below(250); k > 0; k--) text += random.below(commas) == 0 ? " ," : " cat";
-    const PromptChunks make(tokenizer, {.length = 3 + static_cast<int>(random.below(80)), .comma_reach = static_cast<int>(random.below(30))});
+    const int length = 3 + static_cast<int>(random.below(80)), reach = static_cast<int>(random.below(30));
+    const PromptChunks make(tokenizer, {.length = length, .comma_reach = reach});
     std::vector<int> together;
     for (const auto& chunk : make.of_prompt(text)) {
       unsound += chunk.ids.size() != chunk.weights.size() || chunk.ids.size() != make.empty().ids.size() ||
@@ -233,123 +237,6 @@ void any_chunks(const ClipTokenizer& tokenizer) {
   checks.expect("chunks of wrong shape", unsound, 0);
 }
 
-// ---- captions --------------------------------------------------------------------------------------
-
-std::vector<std::string> tags_of(const std::string& caption) {
-  std::vector<std::string> tags;
-  for (size_t at = 0; at <= caption.size();) {
-    const size_t end = std::min(caption.find(", ", at), caption.size());
-    tags.push_back(caption.substr(at, end - at));
-    at = end + 2;
-  }
-  return tags;
-}
-
-void captions_as_written() {
-  struct Case {
-    CaptionSettings settings;
-    const char *caption, *expected;
-  };
-  const CaptionSettings plain, trigger{.trigger_word = "sks dog"}, kept{.keep_tokens = 99, .trigger_word = "sks"};
-  const Case cases[] = {
-      {plain, " a,b ,, c ", " a,b ,, c "},
-      {plain, "", ""},
-      {plain, "a [trigger] b", "a  b"},
-      {plain, "a, b ||| c", "a, b, c"},
-      {plain, "a ||| b ||| c ||| d", "a, b, c, d"},
-      {plain, "|||", ""},
-      {trigger, "on a beach, sunny", "sks dog, on a beach, sunny"},
-      {trigger, "", "sks dog"},
-      {trigger, " , ", "sks dog"},
-      {trigger, "a sks dog, sunny", "a sks dog, sunny"},
-      {trigger, "a sks doghouse", "sks dog, a sks doghouse"},
-      {trigger, "xsks dog", "sks dog, xsks dog"},
-      {trigger, "photo of [trigger], [trigger]", "photo of sks dog, sks dog"},
-      {trigger, "a ||| b", "sks dog, a, b"},
-      {{.trigger_word = "[trigger]"}, "a [trigger] b", "a [trigger] b"},
-      {{.separator = ";"}, "a; b, c ||| d", "a; b, c; d"},
-      {{.separator = "", .shuffle = true}, "a, b", "a, b"},
-      {{.separator = "\n", .shuffle = true, .keep_tokens = 9}, "a\n b", "a\nb"},
-      {{.shuffle = true, .keep_tokens = 99}, " a,b ,, c ", "a, b, c"},
-      {{.shuffle = true, .keep_tokens = -3, .tag_dropout = 1}, "a, b", ""},
-      {{.keep_tokens = 1, .tag_dropout = 1}, "a, b, c", "a"},
-      {{.tag_dropout = 1, .trigger_word = "sks"}, "a, b sks c, d", "b sks c"},
-      {{.keep_tokens = 1, .tag_dropout = 1, .trigger_word = "sks"}, "a, b, c", "sks, a"},
-      {{.keep_tokens = 1, .tag_dropout = 1, .trigger_word = "sks, x"}, "a, b, c", "sks, x, a"},
-      {{.keep_tokens = 1, .tag_dropout = 1}, "a, b ||| c, d ||| e", "a, b, e"},
-      {kept, "a,b", "sks, a,b"},
-  };
-  for (const auto& [settings, caption, expected] : cases) {
-    const std::string got = CaptionComposer(settings, 1).compose(3, 4, caption);
-    checks.holds("caption " + name_of(caption) + " to " + name_of(expected), got == expected);
-    if (got != expected) std::fprintf(stderr, "%s gives %s, not %s\n", caption, got.c_str(), expected);
-  }
-}
-
-void shuffled_captions() {
-  const std::string caption = "one, two, three, four, five, six, seven, eight";
-  const auto all = tags_of(caption);
-  const std::multiset<std::string> expected(all.begin(), all.end());
-  const CaptionComposer composer({.shuffle = true, .keep_tokens = 2}, 42);
-  int lost = 0, moved = 0, repeated = 0;
-  std::set<std::string> passes, items, seeds, thirds;
-  for (uint32_t i = 0; i < 200; i++) {
-    const std::string got = composer.compose(i, 7, caption);
-    const auto tags = tags_of(got);
-    lost += std::multiset<std::string>(tags.begin(), tags.end()) != expected;
-    moved += tags[0] != "one" || tags[1] != "two";
-    repeated += got != CaptionComposer({.shuffle = true, .keep_tokens = 2}, 42).compose(i, 7, caption);
-    thirds.insert(tags[2]);
-    passes.insert(got);
-    items.insert(composer.compose(7, i, caption));
-    seeds.insert(CaptionComposer({.shuffle = true}, i).compose(7, 7, caption));
-  }
-  checks.expect("shuffled captions that lose or repeat a tag", lost, 0);
-  checks.expect("kept tags that moved", moved, 0);
-  checks.expect("the same draw that differs", repeated, 0);
-  checks.holds("every other tag comes third", thirds.size() == 6);
-  checks.holds("passes differ", passes.size() > 150);
-  checks.holds("items differ", items.size() > 150);
-  checks.holds("seeds differ", seeds.size() > 150);
-
-  const std::string marked = "head ||| a, b, c, d, e ||| tail";
-  int wrong = 0;
-  std::set<std::string> orders;
-  for (uint32_t pass = 0; pass < 50; pass++) {
-    const auto tags = tags_of(CaptionComposer({.shuffle = true, .keep_tokens = 3}, 1).compose(pass, 1, marked));
-    wrong += tags.size() != 7 || tags.front() != "head" || tags.back() != "tail";
-    orders.insert(joined(tags, ","));
-  }
-  checks.expect("tags outside of ||| that moved", wrong, 0);
-  checks.holds("tags inside of ||| are shuffled, whatever keep_tokens is", orders.size() > 30);
-}
-
-void dropped_tags() {
-  const std::string caption = "one, two, three, four, five, six, seven, eight";
-  const CaptionComposer dropping({.keep_tokens = 1, .tag_dropout = 0.25}, 42),
-      both({.shuffle = true, .keep_tokens = 1, .tag_dropout = 0.25}, 42);
-  int left = 0, unordered = 0, different = 0;
-  double without_two = 0, three_last = 0;
-  for (uint32_t pass = 0; pass < 1000; pass++) {
-    const auto tags = tags_of(dropping.compose(pass, 7, caption)), mixed = tags_of(both.compose(pass, 7, caption));
-    left += static_cast<int>(tags.size()) - 1;
-    size_t at = 0;
-    for (const auto& tag : tags) {
-      const size_t found = caption.find(tag, at);
-      unordered += found == std::string::npos;
-      at = found + 1;
-    }
-    if (std::find(mixed.begin(), mixed.end(), "two") == mixed.end()) without_two++, three_last += mixed.back() == "three";
-    different += std::set<std::string>(tags.begin(), tags.end()) != std::set<std::string>(mixed.begin(), mixed.end());
-  }
-  // 7000 draws: 0.75 ± 0.02 is four deviations.
-  checks.expect("a quarter of the tags is dropped", std::abs(left / 7000.0 - 0.75), 0.02);
-  checks.expect("without shuffle the order stays", unordered, 0);
-  // From the same numbers it would be last in half of the 250; that it is dropped itself makes 1/6 less.
-  checks.expect("what is dropped says nothing of the order", three_last / without_two, 0.25);
-  checks.expect("shuffling doesn't change what is dropped", different, 0);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -359,8 +246,5 @@ int main(int argc, char** argv) {
   any_prompt();
   chunks(tokenizer);
   any_chunks(tokenizer);
-  captions_as_written();
-  shuffled_captions();
-  dropped_tags();
   return checks.exit_code();
 }

@@ -83,7 +83,8 @@ void damaged(const fs::path& good, const fs::path& folder) {
     } catch (const Failure& failure) {
       if (failure.exit == kBadData) message = failure.what();
     }
-    checks.holds("refused: " + what, message.starts_with(file.string() + " ") && message.find(word) != std::string::npos);
+    const bool named = message.starts_with(file.string() + " ") && message.find(word) != std::string::npos;
+    checks.holds("refused: " + what, named);
   };
   refused("an empty file", "", "JSON");
   refused("half a file", text.substr(0, text.size() / 2), "JSON");

@@ -37,8 +37,14 @@ test("the same tokens as transformers' tokenizer", async () => {
   const texts = join(folder, 'texts.json');
   const normal = cases.map(({ text, ids }) => ({ text: clipText(text), ids }));
   await writeFile(texts, JSON.stringify(normal));
-  await expectChecks('tokenizer_test', 88, [asset, texts, folder]);
+  await expectChecks('tokenizer_test', 90, [asset, texts, folder]);
 }, 300_000);
+
+test(
+  "prompts' weights, chunks, and captions",
+  () => expectChecks('prompts_test', 123, [asset]),
+  300_000,
+);
 
 describe('the file', () => {
   test('is named by its content, and written again if that is damaged', async () => {
@@ -66,12 +72,7 @@ describe('the file', () => {
     ['a number that is none', { a: 'b' }, '', /vocab\.json gives "a" the number b/],
     ['half a pair', {}, '#version: 0.2\na b\nc', /merges\.txt has no pair of tokens in line 3/],
     ['no start', { '<|endoftext|>': 1 }, 'a b', /vocabulary lacks "<\|startoftext\|>"/],
-    [
-      'no byte',
-      { '<|startoftext|>': 0, '<|endoftext|>': 1 },
-      'a b',
-      /vocabulary lacks "\u0100"/,
-    ],
+    ['no byte', { '<|startoftext|>': 0, '<|endoftext|>': 1 }, 'a b', /vocabulary lacks "\u0100"/],
   ])('is refused with %s', async (name, tokens, merges, message) => {
     const diffusers =
       tokens === undefined

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { RecipeError } from '../../recipes/problem.ts';
 import { parsePromptLines } from '../../recipes/prompt-lines.ts';
 import { MAX_PROMPT_LENGTH, MAX_PROMPTS, promptSchema } from '../../recipes/schema.ts';
@@ -90,13 +90,31 @@ describe('refused, with the line', () => {
 });
 
 describe('for any text', () => {
-  const words = fc.constantFrom('a', '--w 64', '--n', '--', '-', ' ', '\n', '#', '--q', '--l 3', '😀');
+  const words = fc.constantFrom(
+    'a',
+    '--w 64',
+    '--n',
+    '--',
+    '-',
+    ' ',
+    '\n',
+    '#',
+    '--q',
+    '--l 3',
+    '😀',
+  );
   test('the outcome is prompts or named problems', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.array(words).map((all) => all.join(' '))), (text) => {
-        const named = problems(text);
-        expect(named.every((line) => line.startsWith('p.txt'))).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(words).map((all) => all.join(' ')),
+        ),
+        (text) => {
+          const named = problems(text);
+          expect(named.every((line) => line.startsWith('p.txt'))).toBe(true);
+        },
+      ),
     );
   });
   test("what comes out is what the recipe's own prompts may be", () => {
