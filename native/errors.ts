@@ -1,5 +1,9 @@
 export type NativeErrorCode =
-  'NATIVE_NO_COMPILER' | 'NATIVE_NO_GIT' | 'NATIVE_GGML_MISSING' | 'NATIVE_COMPILE_FAILED';
+  | 'NATIVE_NO_COMPILER'
+  | 'NATIVE_NO_GIT'
+  | 'NATIVE_GGML_MISSING'
+  | 'NATIVE_COMPILE_FAILED'
+  | 'NATIVE_TOKENIZER';
 
 /** Why a native program can't be built. The rooms above map it to their own error, code by code. */
 export class NativeError extends Error {

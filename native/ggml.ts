@@ -49,7 +49,7 @@ function platformName(): string {
 }
 
 /** Looks for a package where Node would: in the node_modules of this folder and those above it. */
-function findPackage(name: string): string {
+export function findPackage(name: string): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const found = join(folder, 'node_modules', name);
     if (existsSync(found)) return found;

@@ -59,6 +59,7 @@ export const errorCatalogue = {
   NATIVE_NO_GIT: { exit: 1, summary: 'git is needed to unpack the headers' },
   NATIVE_GGML_MISSING: { exit: 1, summary: 'the ggml libraries of node-llama-cpp are missing' },
   NATIVE_COMPILE_FAILED: { exit: 1, summary: 'the trainer did not compile' },
+  NATIVE_TOKENIZER: { exit: 1, summary: "the tokenizer's vocabulary cannot be read" },
   // Trainers
   TRAINER_NOT_FOUND: { exit: 1, summary: "the recipe's trainer command cannot be started" },
   TRAINER_BAD_RECIPE: { exit: 1, summary: 'the trainer refused the recipe' },

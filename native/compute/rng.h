@@ -25,6 +25,8 @@ enum class Purpose : uint32_t {
   sample_noise = 7,
   validation_noise = 8,
   augmentation = 10,
+  tag_order = 11,
+  tag_dropout = 12,
   batch_order = 30,
   crop = 31,
   latent = 32, // the sample of a latent that an autoencoder gives as a distribution

@@ -1,9 +1,12 @@
 // The text encoder of CLIP (A. Radford et al., "Learning transferable visual models from natural
 // language supervision", 2021, section 2.4) with free sizes and the names that Stable Diffusion 1.x's
-// checkpoints have. With 0 layers it is the normalized sum of token and position embeddings.
+// checkpoints have. With 0 layers it is the normalized sum of token and position embeddings. A text of
+// several chunks (text/prompt_chunks.h) is encoded chunk by chunk, then they stand side by side.
 #pragma once
 #include "layers/activation.h"
 #include "layers/attention.h"
+#include "layers/emphasis.h"
+#include "layers/join_tokens.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/token_embedding.h"
@@ -17,6 +20,9 @@ struct ClipTextConfig {
   int channels = 768;
   int layers = 12, heads = 12;
   int hidden = 3072; // of the MLP
+  // Where the layers end, counted from 1, the last; the final norm follows in any case (A1111, kohya's
+  // sd-scripts). Those after it are in the checkpoint, but are neither run nor trained.
+  int clip_skip = 1;
   float token_deviation = 0.02f, position_deviation = 0.01f; // of the initial embeddings
   bool trainable = true; // if not, neither gradients nor the optimizer's state are kept for it
 };
@@ -32,6 +38,10 @@ class ClipText {
       throw std::invalid_argument("the text encoder's " + std::to_string(config.channels) +
                                   " channels can't be split into " + std::to_string(config.heads) + " heads");
     }
+    if (config.clip_skip < 1 || config.clip_skip > std::max(config.layers, 1)) {
+      throw std::invalid_argument("clip_skip is " + std::to_string(config.clip_skip) + ", but the text encoder has " +
+                                  std::to_string(config.layers) + " layers");
+    }
     parameters.set_trainable(config.trainable);
     const int c = config.channels;
     tokens_ = parameters.plain(config.vocabulary, c);
@@ -41,22 +51,34 @@ class ClipText {
     parameters.name(prefix + "embeddings.position_embedding.weight", {config.positions, c}, {{positions_, 0, 0, c}},
                     {Initialization::normal, config.position_deviation});
     for (int i = 0; i < config.layers; i++) {
-      layers_.push_back({parameters, prefix + "encoder.layers." + std::to_string(i), config, adapters});
+      const bool is_run = i < layers_run();
+      parameters.set_trainable(config.trainable && is_run);
+      layers_.push_back({parameters, prefix + "encoder.layers." + std::to_string(i), config, is_run ? adapters : nullptr});
     }
+    parameters.set_trainable(config.trainable);
     norm_ = describe_norm(parameters, prefix + "final_layer_norm", c);
     parameters.set_trainable(true);
   }
 
-  // ids [n, 1, T, 1], whole numbers → [n, 1, T, channels]. With `checkpointing` each layer keeps only its
-  // input (Tape::Segment).
-  Value* build(Tape& tape, Value* ids, bool checkpointing = false) const {
-    Value* x = tape.add<TokenEmbedding>(ids, tokens_, positions_).y;
-    for (const auto& layer : layers_) {
+  struct Text {
+    Value* ids;                // [n chunks, 1, T, 1], whole numbers
+    int chunks = 1;            // of each text
+    Value* emphasis = nullptr; // [n chunks, 1, T, 1], each token's weight
+  };
+  // → [n, 1, chunks T, channels]. With `checkpointing` each layer keeps only its input (Tape::Segment).
+  Value* build(Tape& tape, const Text& text, bool checkpointing = false) const {
+    Value* x = tape.add<TokenEmbedding>(text.ids, tokens_, positions_).y;
+    for (int i = 0; i < layers_run(); i++) {
       const Tape::Segment segment(tape, checkpointing);
-      x = layer.build(tape, x, config.heads);
+      x = layers_[(size_t)i].build(tape, x, config.heads);
     }
-    return tape.add<LayerNorm>(x, norm_.w, norm_.b).y;
+    x = tape.add<LayerNorm>(x, norm_.w, norm_.b).y;
+    if (text.emphasis != nullptr) x = tape.add<Emphasis>(x, text.emphasis).y;
+    return text.chunks == 1 ? x : tape.add<JoinTokens>(x, text.chunks).y;
   }
+  Value* build(Tape& tape, Value* ids) const { return build(tape, Text{ids}); }
+
+  int layers_run() const { return config.layers == 0 ? 0 : config.layers - config.clip_skip + 1; }
 
  private:
   // x += attention(norm(x)), causal; x += mlp(norm(x))

@@ -1,70 +1,15 @@
 // The U-Net and the text encoder against PyTorch: test/peers/unet.py wrote what diffusers and
 // transformers gave. Weights and inputs come from the tensors' names on both sides.
 //   golden_test [folder of the goldens]
-#include <map>
-
-#include "formats/safetensors.h"
 #include "models/clip_text.h"
 #include "models/unet.h"
-#include "tests/check.h"
+#include "tests/golden.h"
 
 using namespace tiller;
 
 namespace {
 
-constexpr uint64_t kSeed = 7;
-constexpr double kLimit = 1e-3;
-
 Checks checks;
-
-std::vector<float> normals(const std::string& name, size_t count) {
-  std::vector<float> values(count);
-  RandomStream(kSeed, Purpose::test, 0, hash_name(name)).fill_normal(values.data(), count);
-  return values;
-}
-void fill(Value* value, const std::string& name) {
-  const auto values = normals(name, value->shape.size());
-  std::copy(values.begin(), values.end(), value->data);
-}
-
-// As weight() of unet.py.
-void fill(Parameters& parameters) {
-  for (auto& tensor : parameters.tensors()) {
-    auto values = normals(tensor.name, tensor.size());
-    const bool vector = tensor.shape.size() == 1, embedding = tensor.name.find("embedding") != std::string::npos;
-    const bool scale = vector && tensor.name.ends_with(".weight");
-    const double fan_in = (double)tensor.size() / tensor.shape[0];
-    const float size = tensor.name.ends_with(".lora_up.weight") ? 0.3f : 1; // as lora.py
-    const float factor = size * (vector ? 0.2f : embedding ? 1.f : (float)(1 / std::sqrt(fan_in)));
-    for (auto& v : values) v = v * factor + (scale ? 1.f : 0.f);
-    tensor.load(values.data());
-  }
-}
-
-struct Golden {
-  std::string name;
-  Safetensors file;
-
-  void expect(const std::string& key, const float* got, size_t count) const {
-    const TensorInfo* tensor = file.find(key);
-    if (tensor == nullptr || tensor->count() != count) return checks.expect(name + " lacks " + key, 1, 0);
-    const auto wanted = file.read(*tensor);
-    // The floor: a key's bias shifts all scores alike, so its true gradient is nothing.
-    checks.expect(name + " " + key, relative_error(got, wanted.data(), count, 1e-6 * (double)count), kLimit);
-  }
-  void expect_gradients(Parameters& parameters, size_t others) const {
-    size_t trained = 0;
-    for (const auto& tensor : parameters.tensors()) {
-      if (!tensor.trainable()) continue;
-      trained++;
-      std::vector<float> gradient(tensor.size());
-      tensor.store(gradient.data(), Buffer::gradient);
-      expect(tensor.name, gradient.data(), gradient.size());
-    }
-    const double missed = std::abs((double)(file.tensors().size() - others) - (double)trained);
-    checks.expect(name + " tensors that only one side has", missed, 0);
-  }
-};
 
 UNetConfig small_unet() {
   UNetConfig config;
@@ -224,15 +169,15 @@ void other_sizes() {
 
 int main(int argc, char** argv) {
   const std::string folder = argc > 1 ? argv[1] : "test/golden";
-  const Golden golden{"unet", Safetensors(folder + "/unet.safetensors")};
+  const Golden golden{checks, "unet", Safetensors(folder + "/unet.safetensors")};
   unet(golden, {1, false});
   unet(golden, {2, false});
   unet(golden, {2, true});
   checkpointing_same_bits();
-  clip_text({"clip_text", Safetensors(folder + "/clip_text.safetensors")});
+  clip_text({checks, "clip_text", Safetensors(folder + "/clip_text.safetensors")});
   Adapters unet_adapters({.rank = 3, .alpha = 6, .conv_rank = 2, .conv_alpha = 1}), text_adapters({.rank = 3, .alpha = 6});
-  unet({"unet_lora", Safetensors(folder + "/unet_lora.safetensors")}, {2, true}, &unet_adapters);
-  clip_text({"clip_text_lora", Safetensors(folder + "/clip_text_lora.safetensors")}, &text_adapters);
+  unet({checks, "unet_lora", Safetensors(folder + "/unet_lora.safetensors")}, {2, true}, &unet_adapters);
+  clip_text({checks, "clip_text_lora", Safetensors(folder + "/clip_text_lora.safetensors")}, &text_adapters);
   stable_diffusion_sizes();
   other_sizes();
   return checks.exit_code();

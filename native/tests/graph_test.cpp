@@ -3,8 +3,10 @@
 #include "layers/activation.h"
 #include "layers/attention.h"
 #include "layers/conv3x3.h"
+#include "layers/emphasis.h"
 #include "layers/feed_forward.h"
 #include "layers/group_norm.h"
+#include "layers/join_tokens.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/mse_loss.h"
@@ -145,6 +147,20 @@ void embeddings(GraphComparison& t) {
   });
 }
 
+void chunks(GraphComparison& t) {
+  Parameters p;
+  Block* w = p.matrix(1, 5, 7);
+  t.fill(p);
+  t.compare("join tokens", p, [&](Tape& tape) {
+    Value* x = tape.input({6, 1, 4, 5}, true);
+    return Built{{x}, tape.add<Linear>(tape.add<JoinTokens>(x, 3).y, w, nullptr).y};
+  });
+  t.compare("emphasis", p, [&](Tape& tape) {
+    Value *x = tape.input({3, 1, 4, 5}), *weights = tape.input({3, 1, 4, 1});
+    return Built{{x, weights}, tape.add<Emphasis>(x, weights).y};
+  });
+}
+
 void loss(GraphComparison& t) {
   Parameters p;
   Block *w = p.matrix(1, 6, 5), *b = p.plain(1, 5);
@@ -169,6 +185,7 @@ int main(int count, char** arguments) {
     attentions(t);
     feed_forward(t);
     embeddings(t);
+    chunks(t);
     loss(t);
     return t.checks.exit_code();
   } catch (const DeviceError& error) {

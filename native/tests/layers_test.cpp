@@ -5,6 +5,7 @@
 #include "layers/feed_forward.h"
 #include "layers/gated_gelu.h"
 #include "layers/group_norm.h"
+#include "layers/join_tokens.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/mse_loss.h"
@@ -184,6 +185,17 @@ void feed_forward(Shape in, int hidden) {
   });
 }
 
+void join_tokens(int texts, int chunks) {
+  Parameters p;
+  Block* w = p.matrix(1, 10, 4);
+  check(checks, "join_tokens of " + std::to_string(chunks) + " chunks", p, [&](Tape& tape) {
+    Value* x = tape.input({texts * chunks, 1, 3, 5}, true);
+    Value* a = tape.add<JoinTokens>(x, chunks).y; // its gradient is the second, and is added
+    Value* b = tape.add<JoinTokens>(tape.add<Activation>(x, Activation::Function::silu).y, chunks).y;
+    return Built{{x}, tape.add<Linear>(a, w, nullptr, Linear::Options{.second_source = b}).y};
+  });
+}
+
 void activation(Shape in, Activation::Function function) {
   Parameters p;
   check(checks, label(function == Activation::Function::silu ? "silu" : "quick_gelu", in), p, [&](Tape& tape) {
@@ -306,6 +318,8 @@ int main() {
   feed_forward({1, 1, 5, 75}, 300);  // more than a chunk of hidden columns
   activation({1, 1, 5, 7}, Activation::Function::silu);
   activation({2, 1, 5, 7}, Activation::Function::quick_gelu);
+  join_tokens(2, 3);
+  join_tokens(1, 1);
   residual_chain({2, 3, 3, 10});
   embedding();
   loss();

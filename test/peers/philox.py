@@ -5,6 +5,7 @@ import numpy as np
 # Purpose of native/compute/rng.h
 INITIALIZATION, ORDER, TIMESTEP, NOISE, CAPTION_DROPOUT = 1, 2, 3, 4, 5
 SAMPLE_NOISE, VALIDATION_NOISE, TEST_PURPOSE = 7, 8, 1000
+TAG_ORDER, TAG_DROPOUT = 11, 12
 MASK = (1 << 64) - 1
 
 
