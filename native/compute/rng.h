@@ -25,6 +25,9 @@ enum class Purpose : uint32_t {
   sample_noise = 7,
   validation_noise = 8,
   augmentation = 10,
+  sampler_step = 20,
+  noise_offset = 21,
+  outpainting = 22,
   test = 1000,
 };
 
