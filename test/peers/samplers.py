@@ -8,8 +8,8 @@ noise is native/compute/rng.h's. Only what diffusers rounds or cuts is undone, a
 - with Karras's sigmas the model is told the timestep between the whole ones, as in k-diffusion;
 - DDIM steps by T // steps whatever its timesteps are: with linspace its peer is Euler at DDIM's timesteps,
   which is the same formula;
-- zero terminal SNR has α² = 2^-24 in diffusers for want of 0: here 1e-20, and a solver's second step
-  is of first order, the first one being (all but) infinitely long.
+- zero terminal SNR has α² = 2^-24 in diffusers for want of 0: here 1e-20 for the solvers, and their
+  second step is of first order, the first one being (all but) infinitely long.
 """
 import json
 import math
@@ -71,9 +71,8 @@ def told_timesteps(scheduler, karras):
 
 
 def walk(scheduler, sampler, steps, start, spacing, karras=False, eta=0.0, zero=False):
-    if zero and sampler != "ddim":
+    if zero and sampler in MULTISTEP:
         scheduler.alphas_cumprod[-1] = 1e-20
-        scheduler.sigmas = torch.tensor(np.append(whole_sigmas(scheduler)[::-1], 0).astype(np.float32))
     if sampler == "ddim" and spacing == "linspace":
         scheduler.set_timesteps(steps)
         timesteps = [float(t) for t in scheduler.timesteps]
@@ -129,12 +128,8 @@ def samplers(start):
 def rescaled():
     """Lin et al. 2024, algorithm 1; the weights are those of schedules.py."""
     for betas in BETAS:
-        if betas == "cosine":
-            continue  # its last SNR is as good as 0
         ddpm = DDPMScheduler(**settings(betas, "v"), rescale_betas_zero_snr=True)
         at = torch.tensor(TIMESTEPS)
-        # DDPMScheduler puts 2^-24 under the last, which is 0
-        ddpm.alphas_cumprod[-1] = 0
         snr = compute_snr(ddpm, at)
         yield {"betas": betas, "alpha_squared": [short(v) for v in ddpm.alphas_cumprod[at].tolist()],
                "min_snr_v": [short(v) for v in (snr.clamp(max=5.0) / (snr + 1)).tolist()]}

@@ -83,9 +83,10 @@ inline std::vector<NoiseLevel> karras_levels(const RatioTable& table, int steps)
 
 // As many steps as the spacing can tell apart.
 inline int possible_steps(const SamplerSettings& settings, int timesteps) {
-  const bool all = settings.spacing == Spacing::trailing ||
-                   (settings.spacing == Spacing::linspace && !settings.multistep());
-  return std::max(1, std::min(settings.steps, all ? timesteps : timesteps - 1));
+  int most = timesteps;
+  if (settings.spacing != Spacing::trailing && settings.multistep()) most--;  // one level is left out
+  if (settings.spacing == Spacing::leading) most--;                           // the first
+  return std::max(1, std::min(settings.steps, most));
 }
 
 inline double spaced_timestep(const SamplerSettings& settings, int timesteps, int steps, int i) {

@@ -46,7 +46,7 @@ inline size_t index_of(const std::string& what, const std::string& name, const s
     if (known[i] == name) return i;
     list += (i > 0 ? ", " : "") + known[i];
   }
-  throw std::invalid_argument("there is no " + what + " \"" + name + "\"; there are " + list);
+  throw std::invalid_argument("there is no " + what + " '" + name + "'; there are " + list);
 }
 
 }  // namespace detail
