@@ -70,7 +70,7 @@ def told_timesteps(scheduler, karras):
     return [float(np.interp(math.log(s), table, np.arange(len(table)))) for s in sigmas]
 
 
-def walk(scheduler, sampler, steps, start, spacing, karras=False, eta=0.0, zero=False):
+def walk(scheduler, sampler, steps, start, spacing, karras=False, eta=0.0, zero=False, strength=None, mask=None):
     if zero and sampler in MULTISTEP:
         scheduler.alphas_cumprod[-1] = 1e-20
     if sampler == "ddim" and spacing == "linspace":
@@ -90,15 +90,31 @@ def walk(scheduler, sampler, steps, start, spacing, karras=False, eta=0.0, zero=
     if ratio:
         x = x * (scheduler.sigmas[0] ** 2 + 1) ** 0.5
     told = told_timesteps(scheduler, karras)
-    for i, t in enumerate(scheduler.timesteps):
+    begin, timesteps = 0, scheduler.timesteps
+    if strength is not None:
+        # StableDiffusionImg2ImgPipeline.get_timesteps and prepare_latents
+        begin = (steps - int(steps * strength)) * scheduler.order
+        timesteps, told = timesteps[begin:], told[begin:]
+        original = x = torch.tensor(philox.normals(8, 1, "original")).reshape(x.shape)
+        if sampler != "ddim":
+            scheduler.set_begin_index(begin)
+        noise = torch.tensor(philox.stream(8, SEED, philox.SAMPLE_NOISE)).reshape(x.shape)
+        x = scheduler.add_noise(original, noise, timesteps[:1])
+    for i, t in enumerate(timesteps):
         if zero and i == 1 and sampler in MULTISTEP:
             scheduler.lower_order_nums = 0
         said = denoise(scheduler.scale_model_input(x, t), told[i])
         more = {}
         if sampler == "ddim" and not ratio:
-            more = dict(eta=eta, variance_noise=step_noise(i, x) if eta > 0 else None)
-        ancestral.randn_tensor = lambda shape, **_: step_noise(i, x)
+            more = dict(eta=eta, variance_noise=step_noise(begin + i, x) if eta > 0 else None)
+        ancestral.randn_tensor = lambda shape, **_: step_noise(begin + i, x)
         x = scheduler.step(said, t, x, **more).prev_sample
+        if mask is not None:
+            # StableDiffusionInpaintPipeline.__call__
+            kept, last = original, i + 1 == len(timesteps)
+            kept = kept if last else scheduler.add_noise(original, noise, timesteps[i + 1:i + 2])
+            shown = torch.tensor(mask).repeat_interleave(8 // len(mask)).reshape(x.shape)
+            x = (1 - shown) * kept + shown * x
     return {"timesteps": [short(t, 8) for t in told], "x": [short(v) for v in x.flatten().tolist()]}
 
 
@@ -114,7 +130,11 @@ def samplers(start):
             cases.append((sampler, "linspace", {"karras": True}))
         if sampler != "heun":
             cases.append((sampler, "trailing", {"zero": True}))
+        cases.append((sampler, "trailing", {"strength": 0.6}))
     cases += [("ddim", "trailing", {"eta": 1.0}), ("ddim", "trailing", {"eta": 0.5})]
+    # Where diffusers blends when the model is asked once a step, and the solver doesn't go back.
+    for sampler in ("ddim", "euler", "euler-a", "dpm++2m"):
+        cases.append((sampler, "trailing", {"strength": 0.6, "mask": [1.0, 0.0, 0.25, 1.0]}))
     for sampler, spacing, more in cases:
         for prediction in PREDICTIONS:
             if more.get("zero") and prediction != "v":
@@ -145,7 +165,8 @@ def noise_offset():
 
 def main():
     start = [short(v) for v in philox.normals(8, 1, "start")]
-    golden = {"seed": SEED, "timesteps": TIMESTEPS, "start": start, "zero_terminal_snr": list(rescaled()),
+    golden = {"seed": SEED, "timesteps": TIMESTEPS, "start": start,
+              "original": [short(v) for v in philox.normals(8, 1, "original")], "zero_terminal_snr": list(rescaled()),
               "noise_offset": noise_offset(), "samplers": list(samplers(start))}
     path = pathlib.Path(__file__).parent.parent / "golden" / "samplers.json"
     lines = ",\n".join(json.dumps(entry) for entry in golden.pop("samplers"))
