@@ -39,8 +39,8 @@ inline void blend(const Mask& mask, int channels, const std::vector<float>& outs
 inline void check_latent(const LatentSize& size, const std::vector<float>& latent) {
   if (latent.size() != size.count())
     throw std::invalid_argument("a latent of " + std::to_string(latent.size()) + " values is not " +
-                                size_text(size.width, size.height) + " with " + std::to_string(size.channels) +
-                                " channels");
+                                size_text(size.width, size.height) + " with " +
+                                std::to_string(size.channels) + " channels");
 }
 
 // What becomes of a latent under the mask [H, W] of the same size. Progress sees the picture whole.
@@ -61,7 +61,8 @@ inline std::vector<float> inpaint_latent(const Schedule& schedule, const Sampler
     blend(mask, size.channels, original, seen);
     progress(step, steps, seen);
   };
-  return sample_from_picture(schedule, settings, original, strength, denoise, progress ? whole : Progress{}, keep);
+  return sample_from_picture(schedule, settings, original, strength, denoise, progress ? whole : Progress{},
+                             keep);
 }
 
 // The pixels [H, W, 3] that an inpainting model must not see, grey: 0 in -1 to 1, 128 of 8 bits. Half a
@@ -69,14 +70,15 @@ inline std::vector<float> inpaint_latent(const Schedule& schedule, const Sampler
 template <class Value>
 void hide_masked(const Mask& mask, int width, int height, std::vector<Value>& rgb) {
   check_mask(mask, width, height, "the picture");
-  if (rgb.size() != mask.values.size() * 3) throw std::invalid_argument("the picture is not " + size_text(width, height));
+  if (rgb.size() != mask.values.size() * 3)
+    throw std::invalid_argument("the picture is not " + size_text(width, height));
   for (size_t i = 0; i < rgb.size(); i++)
     if (mask.values[i / 3] >= 0.5f) rgb[i] = std::is_floating_point_v<Value> ? Value{0} : Value{128};
 }
 
 // (2)
-inline std::vector<float> inpainting_input(const LatentSize& size, const std::vector<float>& x, const Mask& mask,
-                                           const std::vector<float>& masked) {
+inline std::vector<float> inpainting_input(const LatentSize& size, const std::vector<float>& x,
+                                           const Mask& mask, const std::vector<float>& masked) {
   check_latent(size, x);
   check_latent(size, masked);
   check_mask(mask, size.width, size.height, "the latent");

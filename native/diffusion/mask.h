@@ -13,8 +13,12 @@ struct Mask {
   int width = 0, height = 0;
   std::vector<float> values;  // [height, width]
 
-  float at(int x, int y) const { return values[static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)]; }
-  float& at(int x, int y) { return values[static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)]; }
+  float at(int x, int y) const {
+    return values[static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)];
+  }
+  float& at(int x, int y) {
+    return values[static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)];
+  }
 };
 
 inline Mask make_mask(int width, int height, float value = 0) {
@@ -28,8 +32,8 @@ inline std::string size_text(int width, int height) {
 // `what` the mask is for: "the picture", "the latent".
 inline void check_mask(const Mask& mask, int width, int height, const std::string& what) {
   if (mask.width != width || mask.height != height)
-    throw std::invalid_argument("the mask is " + size_text(mask.width, mask.height) + ", but " + what + " is " +
-                                size_text(width, height) + ": make them the same size");
+    throw std::invalid_argument("the mask is " + size_text(mask.width, mask.height) + ", but " + what +
+                                " is " + size_text(width, height) + ": make them the same size");
   if (mask.values.size() != static_cast<size_t>(width) * static_cast<size_t>(height))
     throw std::invalid_argument("the mask has " + std::to_string(mask.values.size()) + " values, not " +
                                 size_text(width, height));
@@ -43,7 +47,8 @@ inline Mask latent_mask(const Mask& pixels, int stride) {
   check_mask(pixels, pixels.width, pixels.height, "the picture");
   if (stride < 1 || pixels.width % stride != 0 || pixels.height % stride != 0)
     throw std::invalid_argument("the mask is " + size_text(pixels.width, pixels.height) +
-                                ", which can't be divided into squares of " + std::to_string(stride) + " pixels");
+                                ", which can't be divided into squares of " + std::to_string(stride) +
+                                " pixels");
   Mask mask = make_mask(pixels.width / stride, pixels.height / stride);
   for (int y = 0; y < pixels.height; y++)
     for (int x = 0; x < pixels.width; x++) {

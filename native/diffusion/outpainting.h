@@ -41,8 +41,10 @@ class AreaSums {
     for (int y = 0; y < height; y++)
       for (int x = 0; x < width; x++)
         for (int k = 0; k < 3; k++) {
-          const size_t from = (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) * 3;
-          at(x + 1, y + 1, k) = at(x, y + 1, k) + at(x + 1, y, k) - at(x, y, k) + rgb[from + static_cast<size_t>(k)];
+          const size_t from =
+              (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) * 3;
+          at(x + 1, y + 1, k) =
+              at(x, y + 1, k) + at(x + 1, y, k) - at(x, y, k) + rgb[from + static_cast<size_t>(k)];
         }
   }
 
@@ -76,13 +78,15 @@ inline Canvas outpaint_canvas(const std::vector<uint8_t>& rgb, int width, int he
     for (int x = -pads.left; x < width + pads.right; x++) {
       const int near_x = std::clamp(x, 0, width - 1), near_y = std::clamp(y, 0, height - 1);
       const int distance = std::max(std::abs(x - near_x), std::abs(y - near_y));
-      const bool seam = (pads.left > 0 && x < pads.overlap) || (pads.right > 0 && x >= width - pads.overlap) ||
-                        (pads.top > 0 && y < pads.overlap) || (pads.bottom > 0 && y >= height - pads.overlap);
+      const bool seam = (pads.left > 0 && x < pads.overlap) ||
+                        (pads.right > 0 && x >= width - pads.overlap) || (pads.top > 0 && y < pads.overlap) ||
+                        (pads.bottom > 0 && y >= height - pads.overlap);
       canvas.mask.at(x + pads.left, y + pads.top) = distance > 0 || seam ? 1 : 0;
       const double deviation = std::min<double>(distance, noise);
       for (int k = 0; k < 3; k++) {
-        double value = sums.mean(std::max(0, near_x - distance), std::max(0, near_y - distance),
-                                 std::min(width, near_x + distance + 1), std::min(height, near_y + distance + 1), k);
+        double value =
+            sums.mean(std::max(0, near_x - distance), std::max(0, near_y - distance),
+                      std::min(width, near_x + distance + 1), std::min(height, near_y + distance + 1), k);
         if (distance > 0) value += deviation * static_cast<double>(random.normal());
         canvas.rgb.push_back(static_cast<uint8_t>(std::nearbyint(std::clamp(value, 0.0, 255.0))));
       }

@@ -54,14 +54,15 @@ inline void sample_from(const Schedule& schedule, const SamplerSettings& setting
   const auto sampler = make_sampler(settings);
   const int steps = static_cast<int>(levels.size() - 1 - begin);
   std::vector<float> said(x.size()), x0(x.size());
-  const std::function predict = [&](const NoiseLevel& at, const std::vector<float>& of, std::vector<float>& to) {
+  const std::function predict = [&](const NoiseLevel& at, const std::vector<float>& of,
+                                    std::vector<float>& to) {
     denoise(at.timestep, of, said);
     schedule.picture(at, of.data(), said.data(), of.size(), to.data());
   };
   for (size_t i = begin; i + 1 < levels.size(); i++) {
     predict(levels[i], x, x0);
     if (levels[i + 1].sigma == 0) x = x0;
-    else sampler->step({static_cast<int>(i), levels[i], levels[i + 1], x, x0, predict, keep});
+    else sampler->step({static_cast<int>(i), levels[i], levels[i + 1], x, x0, predict});
     if (keep) keep(levels[i + 1], x);
     if (progress) progress(static_cast<int>(i - begin) + 1, steps, x0);
   }

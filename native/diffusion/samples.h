@@ -12,8 +12,7 @@ namespace tiller {
 
 // Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass
 // of two. With guidance 1 the negative has no part in it.
-inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& prompt, int width,
-                                           int height) {
+inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& prompt, int width, int height) {
   const auto& settings = c.recipe.samples;
   const int rows = height / c.codec.stride(), columns = width / c.codec.stride();
   const bool guided = settings.guidance != 1;

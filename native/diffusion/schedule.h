@@ -27,7 +27,7 @@ struct ScheduleSettings {
 // told, whole where the level is one of the schedule's own; -1 is the picture itself.
 struct NoiseLevel {
   double timestep = -1, alpha = 1, sigma = 0;
-  double ratio() const { return sigma / alpha; }                // the σ of Karras et al. 2022
+  double ratio() const { return sigma / alpha; }             // the σ of Karras et al. 2022
   double lambda() const { return std::log(alpha / sigma); }  // half the logarithm of the SNR
 };
 

@@ -1,14 +1,14 @@
 // Picture to picture, inpainting and outpainting: against diffusers where it does the same
 // (test/golden/samplers.json), and by what they promise.
 //   inpainting_test GOLDEN.json
-#include <cstdio>
-#include <numeric>
-
 #include "diffusion/inpainting.h"
-#include "diffusion/outpainting.h"
+
+#include <cstdio>
+
 #include "formats/files.h"
 #include "formats/json.h"
 #include "tests/check.h"
+#include "tests/outpainting_checks.h"
 #include "tests/toy_denoiser.h"
 
 using namespace tiller;
@@ -53,8 +53,9 @@ void check_goldens(Checks& checks, const nlohmann::json& golden) {
     } else {
       x = sample_from_picture(schedule, settings, original, strength, denoise);
     }
-    const std::string name = (entry.contains("mask") ? "inpainting, " : "picture to picture, ") + settings.name +
-                             " " + entry["prediction"].get<std::string>() + " " + std::to_string(settings.steps);
+    const std::string name = (entry.contains("mask") ? "inpainting, " : "picture to picture, ") +
+                             settings.name + " " + entry["prediction"].get<std::string>() + " " +
+                             std::to_string(settings.steps);
     checks.holds(name + ": timesteps", told == entry["timesteps"].get<std::vector<double>>());
     checks.expect(name, relative_error(x, entry["x"].get<Latent>(), x.size()), 1e-5);
   }
@@ -69,14 +70,17 @@ void check_strength(Checks& checks, const Schedule& schedule, const SamplerSetti
   };
   const auto from_picture = [&](double strength) {
     calls = told = 0;
-    return sample_from_picture(schedule, settings, original, strength, denoise, [&](int step, int steps, const Latent&) {
-      told = step == told + 1 && steps == static_cast<int>(strength * settings.steps) ? step : -1000;
-    });
+    return sample_from_picture(
+        schedule, settings, original, strength, denoise, [&](int step, int steps, const Latent&) {
+          told = step == told + 1 && steps == static_cast<int>(strength * settings.steps) ? step : -1000;
+        });
   };
-  checks.holds(settings.name + ": strength 0 is the picture itself", from_picture(0) == original && calls == 0);
+  checks.holds(settings.name + ": strength 0 is the picture itself",
+               from_picture(0) == original && calls == 0);
   auto from_noise = starting_noise(settings.seed, original.size());
   sample_latent(schedule, settings, from_noise, toy_denoiser);
-  checks.holds(settings.name + ": strength 1 is the picture of the prompt alone", from_picture(1) == from_noise);
+  checks.holds(settings.name + ": strength 1 is the picture of the prompt alone",
+               from_picture(1) == from_noise);
   const Latent middle = from_picture(0.5);
   const int half = settings.steps / 2;
   checks.holds(settings.name + ": strength 0.5 makes half of the steps",
@@ -117,20 +121,23 @@ void check_inpainting(Checks& checks, const Schedule& schedule, const SamplerSet
           for (size_t i = 0; i < x0.size(); i++) shown_wrong += outside(i) && x0[i] != original[i];
         });
     int moved = 0, alike = 0;
-    for (size_t i = 0; i < x.size(); i++) (outside(i) ? moved : alike) += outside(i) ? x[i] != original[i] : x[i] == original[i];
+    for (size_t i = 0; i < x.size(); i++)
+      (outside(i) ? moved : alike) += outside(i) ? x[i] != original[i] : x[i] == original[i];
     checks.expect(name + "outside the mask all is as it was", moved, 0);
     checks.expect(name + "inside nothing is", alike, 0);
     checks.expect(name + "the model sees the picture at the level's noise outside", seen_wrong, 0);
     checks.expect(name + "previews have the picture outside", shown_wrong, 0);
   }
-  checks.holds(settings.name + ": strength 0 is the picture whatever the mask", inpaint(half_mask(), 0) == original);
+  checks.holds(settings.name + ": strength 0 is the picture whatever the mask",
+               inpaint(half_mask(), 0) == original);
 }
 
 void check_nine_channels(Checks& checks) {
   const LatentSize two{2, 1, 2};
   const Mask mask{2, 1, {1, 0.25f}};
-  checks.holds("x, the mask and the masked picture, place by place",
-               inpainting_input(two, {1, 2, 3, 4}, mask, {5, 6, 7, 8}) == Latent{1, 2, 1, 5, 6, 3, 4, 0, 7, 8});
+  checks.holds(
+      "x, the mask and the masked picture, place by place",
+      inpainting_input(two, {1, 2, 3, 4}, mask, {5, 6, 7, 8}) == Latent{1, 2, 1, 5, 6, 3, 4, 0, 7, 8});
   const Schedule schedule = toy_schedule(Prediction::v);
   const Latent masked = test_picture(size.count());
   int wrong = 0;
@@ -166,65 +173,27 @@ void check_masks(Checks& checks) {
   const auto inpaint = [&](const Mask& with, const Latent& latent) {
     inpaint_latent(schedule, {}, size, latent, with, 1, toy_denoiser);
   };
-  checks.holds("refused: a mask of another size", refused("the mask is 4x6, but the latent is 6x4", [&] {
-                 inpaint(make_mask(4, 6), original);
-               }));
-  checks.holds("refused: a mask with too few values", refused("has 3 values, not 6x4", [&] {
-                 inpaint({6, 4, {0, 1, 0}}, original);
-               }));
-  checks.holds("refused: a mask beyond 1", refused("from 0 to 1", [&] { inpaint(make_mask(6, 4, 1.5f), original); }));
-  checks.holds("refused: a mask with NaN", refused("from 0 to 1", [&] { inpaint(make_mask(6, 4, NAN), original); }));
-  checks.holds("refused: a latent of another size", refused("is not 6x4 with 3 channels", [&] {
-                 inpaint(half_mask(), Latent(12));
-               }));
-  checks.holds("refused: a mask that isn't whole places", refused("squares of 4 pixels", [&] { latent_mask(pixels, 4); }));
+  checks.holds("refused: a mask of another size", refused("the mask is 4x6, but the latent is 6x4",
+                                                          [&] { inpaint(make_mask(4, 6), original); }));
+  checks.holds("refused: a mask with too few values",
+               refused("has 3 values, not 6x4", [&] { inpaint({6, 4, {0, 1, 0}}, original); }));
+  checks.holds("refused: a mask beyond 1",
+               refused("from 0 to 1", [&] { inpaint(make_mask(6, 4, 1.5f), original); }));
+  checks.holds("refused: a mask with NaN",
+               refused("from 0 to 1", [&] { inpaint(make_mask(6, 4, NAN), original); }));
+  checks.holds("refused: a latent of another size",
+               refused("is not 6x4 with 3 channels", [&] { inpaint(half_mask(), Latent(12)); }));
+  checks.holds("refused: a mask that isn't whole places",
+               refused("squares of 4 pixels", [&] { latent_mask(pixels, 4); }));
   std::vector<uint8_t> rgb(6);
-  checks.holds("refused: a picture's mask of another size", refused("but the picture is 2x1", [&] {
-                 hide_masked(make_mask(1, 2), 2, 1, rgb);
-               }));
+  checks.holds("refused: a picture's mask of another size",
+               refused("but the picture is 2x1", [&] { hide_masked(make_mask(1, 2), 2, 1, rgb); }));
   for (const double strength : {-0.1, 1.1, static_cast<double>(NAN)})
-    checks.holds("refused: a strength", refused("strength must be", [&] { steps_of_strength(20, strength); }));
-  checks.holds("strength times steps", steps_of_strength(100, 0.29) == 29 && steps_of_strength(20, 0.99) == 19 &&
+    checks.holds("refused: a strength",
+                 refused("strength must be", [&] { steps_of_strength(20, strength); }));
+  checks.holds("strength times steps", steps_of_strength(100, 0.29) == 29 &&
+                                           steps_of_strength(20, 0.99) == 19 &&
                                            steps_of_strength(20, 0.04) == 0 && steps_of_strength(7, 1) == 7);
-}
-
-void check_outpainting(Checks& checks) {
-  const int width = 8, height = 6;
-  std::vector<uint8_t> rgb(width * height * 3);
-  for (int i = 0; i < width * height; i++)  // red on the left, blue on the right
-    for (int k = 0; k < 3; k++) rgb[static_cast<size_t>(3 * i + k)] = k == (i % width < 4 ? 0 : 2) ? 200 : 20;
-  const Pads pads{40, 3, 5, 0};
-  const Canvas canvas = outpaint_canvas(rgb, width, height, pads, 7);
-  checks.holds("the canvas's size", canvas.width == 53 && canvas.height == 9 && canvas.rgb.size() == 53 * 9 * 3);
-  check_mask(canvas.mask, 53, 9, "the canvas");
-  int wrong = 0;
-  double near = 0, far = 0;
-  for (int y = 0; y < canvas.height; y++)
-    for (int x = 0; x < canvas.width; x++) {
-      const bool inside = x >= 40 && x < 48 && y >= 3;
-      wrong += canvas.mask.at(x, y) != (inside ? 0.f : 1.f);
-      for (int k = 0; k < 3; k++) {
-        const int value = canvas.rgb[static_cast<size_t>(3 * (y * canvas.width + x) + k)];
-        if (inside) wrong += value != rgb[static_cast<size_t>(3 * ((y - 3) * width + x - 40) + k)];
-        if (k == 0 && y >= 3 && x == 39) near += value / 6.0;
-        if (k == 0 && y >= 3 && x < 24) far += value / (6.0 * 24);
-      }
-    }
-  checks.expect("the picture lies in the canvas, unmasked", wrong, 0);
-  checks.expect("the edge's colour goes on", std::fabs(near - 200), 3);
-  checks.expect("far away it is the picture's mean", std::fabs(far - 110), 6);
-  checks.holds("the same seed, the same canvas", outpaint_canvas(rgb, width, height, pads, 7).rgb == canvas.rgb);
-  checks.holds("another seed, other noise", outpaint_canvas(rgb, width, height, pads, 8).rgb != canvas.rgb);
-  checks.holds("no pads, the picture itself", outpaint_canvas(rgb, width, height, {}, 7).rgb == rgb);
-  Pads seam = pads;
-  seam.overlap = 2;
-  const Mask mask = outpaint_canvas(rgb, width, height, seam, 7).mask;
-  const double made = std::accumulate(mask.values.begin(), mask.values.end(), 0.0);
-  checks.expect("an overlap at the sides that grow", std::fabs(made - (53 * 9 - 4 * 4)), 0);
-  checks.holds("refused: a pad below 0", refused("0 pixels or more", [&] {
-                 outpaint_canvas(rgb, width, height, {-1, 0, 0, 0}, 7);
-               }));
-  checks.holds("refused: a picture of another size", refused("is not 7x6", [&] { outpaint_canvas(rgb, 7, height, pads, 7); }));
 }
 
 }  // namespace

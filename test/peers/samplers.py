@@ -132,8 +132,8 @@ def samplers(start):
             cases.append((sampler, "trailing", {"zero": True}))
         cases.append((sampler, "trailing", {"strength": 0.6}))
     cases += [("ddim", "trailing", {"eta": 1.0}), ("ddim", "trailing", {"eta": 0.5})]
-    # Where diffusers blends when the model is asked once a step, and the solver doesn't go back.
-    for sampler in ("ddim", "euler", "euler-a", "dpm++2m"):
+    # Not heun: diffusers blends after its first half too.
+    for sampler in ("ddim", "euler", "euler-a", "dpm++2m", "unipc"):
         cases.append((sampler, "trailing", {"strength": 0.6, "mask": [1.0, 0.0, 0.25, 1.0]}))
     for sampler, spacing, more in cases:
         for prediction in PREDICTIONS:

@@ -72,7 +72,8 @@ namespace detail {
 
 // Karras et al. 2022, eq. 5 with ρ = 7, between the schedule's own least and greatest level.
 inline std::vector<NoiseLevel> karras_levels(const RatioTable& table, int steps) {
-  const double rho = 7, most = std::pow(table.largest(), 1 / rho), least = std::pow(table.smallest(), 1 / rho);
+  const double rho = 7, most = std::pow(table.largest(), 1 / rho),
+               least = std::pow(table.smallest(), 1 / rho);
   std::vector<NoiseLevel> levels;
   for (int i = 0; i < steps; i++) {
     const double share = steps > 1 ? static_cast<double>(i) / (steps - 1) : 0;

@@ -40,7 +40,8 @@ inline const std::vector<std::string>& known_spacings() {  // in the order of Sp
 
 namespace detail {
 
-inline size_t index_of(const std::string& what, const std::string& name, const std::vector<std::string>& known) {
+inline size_t index_of(const std::string& what, const std::string& name,
+                       const std::vector<std::string>& known) {
   std::string list;
   for (size_t i = 0; i < known.size(); i++) {
     if (known[i] == name) return i;

@@ -10,14 +10,12 @@
 namespace tiller {
 
 struct Step {
-  int index;  // in the whole walk: a walk that begins later has the same noise at the same step
+  int index;            // in the whole walk: a walk that begins later has the same noise at the same step
   NoiseLevel from, to;  // never to σ 0, where x is x0 whatever the sampler
   std::vector<float>& x;
   const std::vector<float>& x0;  // what the model says of x at `from`
   // What the model says of another x at another level.
   const std::function<void(const NoiseLevel&, const std::vector<float>& x, std::vector<float>& x0)>& predict;
-  // Puts back what must not change (inpainting); a sampler calls it when it alters x at `from`.
-  const std::function<void(const NoiseLevel&, std::vector<float>& x)>& keep;
 };
 
 class Sampler {

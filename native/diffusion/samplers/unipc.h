@@ -19,10 +19,7 @@ class UniPc : public Sampler {
  public:
   void step(const Step& step) override {
     auto& x = step.x;
-    if (!start_.empty()) {
-      correct(step.from, step.x0, x);
-      if (step.keep) step.keep(step.from, x);
-    }
+    if (!start_.empty()) correct(step.from, step.x0, x);
     start_ = x, from_ = step.from;
     older_ = std::move(x0_), x0_ = step.x0;
     h_before_ = h_, h_ = step.to.lambda() - from_.lambda();
