@@ -23,7 +23,7 @@ inline void check_outpainting(Checks& checks) {
                canvas.width == 53 && canvas.height == 9 && canvas.rgb.size() == 53 * 9 * 3);
   check_mask(canvas.mask, 53, 9, "the canvas");
   int wrong = 0;
-  double near = 0, far = 0;
+  double near = 0, far = 0, right = 0;
   for (int y = 0; y < canvas.height; y++)
     for (int x = 0; x < canvas.width; x++) {
       const bool inside = x >= 40 && x < 48 && y >= 3;
@@ -33,10 +33,13 @@ inline void check_outpainting(Checks& checks) {
         if (inside) wrong += value != rgb[static_cast<size_t>(3 * ((y - 3) * width + x - 40) + k)];
         if (k == 0 && y >= 3 && x == 39) near += value / 6.0;
         if (k == 0 && y >= 3 && x < 24) far += value / (6.0 * 24);
+        if (k == 0 && y >= 3 && x == 52) right += value / 6.0;
       }
     }
   checks.expect("the picture lies in the canvas, unmasked", wrong, 0);
   checks.expect("the edge's colour goes on", std::fabs(near - 200), 3);
+  // Five pixels from the right edge: the mean of six columns, two of them red.
+  checks.expect("between, the mean of what is as near", std::fabs(right - 80), 8);
   checks.expect("far away it is the picture's mean", std::fabs(far - 110), 6);
   checks.holds("the same seed, the same canvas",
                outpaint_canvas(rgb, width, height, pads, 7).rgb == canvas.rgb);

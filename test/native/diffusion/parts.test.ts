@@ -13,5 +13,5 @@ test('samplers, spacings, zero terminal SNR and noise offset as diffusers has th
 }, 300_000);
 
 test('picture to picture, inpainting, outpainting', async () => {
-  await expectChecks('inpainting_test', 233, [goldenFile('samplers.json')]);
+  await expectChecks('inpainting_test', 234, [goldenFile('samplers.json')]);
 }, 300_000);
