@@ -30,6 +30,9 @@ enum class Purpose : uint32_t {
   batch_order = 30,
   crop = 31,
   latent = 32, // the sample of a latent that an autoencoder gives as a distribution
+  sampler_step = 20,
+  noise_offset = 21,
+  outpainting = 22,
   test = 1000,
 };
 

@@ -75,4 +75,17 @@ inline void draw_noise(uint64_t seed, uint32_t pass, const Item& item, float* no
   RandomStream(seed, Purpose::noise, pass, item.name).fill_normal(noise, count);
 }
 
+// Noise offset (N. Guttenberg, "Diffusion with Offset Noise", 2023): the noise of a latent [.., channels]
+// is moved by `offset` times one more normal number a channel, so that a model learns to move whole
+// channels, which make a picture bright or dark.
+inline void offset_noise(uint64_t seed, uint32_t pass, const Item& item, double offset, float* noise,
+                         size_t count, size_t channels) {
+  if (offset == 0) return;
+  RandomStream random(seed, Purpose::noise_offset, pass, item.name);
+  for (size_t k = 0; k < channels; k++) {
+    const float move = static_cast<float>(offset) * random.normal();
+    for (size_t i = k; i < count; i += channels) noise[i] += move;
+  }
+}
+
 }  // namespace tiller

@@ -1,63 +1,79 @@
-// From noise to a picture. Both samplers walk the model's own noise levels at evenly spread timesteps
-// that begin with the last one ("trailing"; Lin et al. 2024, table 2), and end at σ = 0.
-//   ddim      Song et al. 2021, eq. 12 with η = 0
-//   dpm++2m   Lu et al. 2022 (DPM-Solver++), algorithm 2, in the midpoint form; the last step, whose
-//             step in log-SNR is infinite, is of first order
+// From noise to a picture: the model is asked what the picture is, and a sampler goes on to the next noise
+// level with it, until there is no noise. What a walk gives is a function of x, the settings and the model.
+//
+// In x, at the same levels, `euler` is `ddim` and `euler-a` is `ddim` with η 1: each is the other's formula
+// in other letters. They differ in the levels that their users expect (samplers/levels.h).
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "diffusion/schedule.h"
+#include "diffusion/samplers/ddim.h"
+#include "diffusion/samplers/dpmpp_2m.h"
+#include "diffusion/samplers/euler.h"
+#include "diffusion/samplers/heun.h"
+#include "diffusion/samplers/levels.h"
+#include "diffusion/samplers/settings.h"
+#include "diffusion/samplers/unipc.h"
 
 namespace tiller {
 
-// The timesteps of a walk of `steps` steps, largest first.
-inline std::vector<int> sampling_timesteps(int timesteps, int steps) {
-  std::vector<int> walk;
-  for (int i = 0; i < steps; i++) {
-    const double t = timesteps - static_cast<double>(i) * timesteps / steps;
-    walk.push_back(std::max(0, static_cast<int>(std::nearbyint(t)) - 1));
-  }
-  return walk;
+// Writes what the model says about x at a timestep, which lies between whole ones in some walks.
+using Denoiser = std::function<void(double timestep, const std::vector<float>& x, std::vector<float>& said)>;
+
+// Is told, after each step of the walk, what the model took the picture for. Steps count from 1.
+using Progress = std::function<void(int step, int steps, const std::vector<float>& x0)>;
+
+// What must not change is put back in x, which is at this level (inpainting).
+using Keep = std::function<void(const NoiseLevel&, std::vector<float>& x)>;
+
+inline std::unique_ptr<Sampler> make_sampler(const SamplerSettings& settings) {
+  check_sampler(settings);
+  if (settings.name == "ddim") return std::make_unique<Ddim>(settings.noise(), settings.seed);
+  if (settings.name == "heun") return std::make_unique<Heun>();
+  if (settings.name == "unipc") return std::make_unique<UniPc>();
+  if (settings.multistep()) return std::make_unique<Dpmpp2m>();
+  return std::make_unique<Euler>(settings.noise(), settings.seed);
 }
 
-// Writes what the model says about x at timestep t.
-using Denoiser = std::function<void(int t, const std::vector<float>& x, std::vector<float>& said)>;
+// The noise that the picture of a seed begins with.
+inline std::vector<float> starting_noise(uint64_t seed, size_t count) {
+  std::vector<float> noise(count);
+  RandomStream(seed, Purpose::sample_noise).fill_normal(noise.data(), count);
+  return noise;
+}
+
+// The last steps of a walk, from levels[begin], where x is, to the picture.
+inline void sample_from(const Schedule& schedule, const SamplerSettings& settings,
+                        std::span<const NoiseLevel> levels, size_t begin, std::vector<float>& x,
+                        const Denoiser& denoise, const Progress& progress = {}, const Keep& keep = {}) {
+  const auto sampler = make_sampler(settings);
+  const int steps = static_cast<int>(levels.size() - 1 - begin);
+  std::vector<float> said(x.size()), x0(x.size());
+  const std::function predict = [&](const NoiseLevel& at, const std::vector<float>& of,
+                                    std::vector<float>& to) {
+    denoise(at.timestep, of, said);
+    schedule.picture(at, of.data(), said.data(), of.size(), to.data());
+  };
+  for (size_t i = begin; i + 1 < levels.size(); i++) {
+    predict(levels[i], x, x0);
+    if (levels[i + 1].sigma == 0) x = x0;
+    else sampler->step({static_cast<int>(i), levels[i], levels[i + 1], x, x0, predict});
+    if (keep) keep(levels[i + 1], x);
+    if (progress) progress(static_cast<int>(i - begin) + 1, steps, x0);
+  }
+}
 
 // x begins as N(0, 1) noise and becomes the latent of a picture.
-inline void sample_latent(const Schedule& schedule, const std::string& sampler, int steps,
-                          std::vector<float>& x, const Denoiser& denoise) {
-  const auto walk = sampling_timesteps(schedule.timesteps(), steps);
-  const size_t count = x.size();
-  std::vector<float> said(count), x0(count), x0_before(count);
-  double step_before = 0;  // in λ = log(α/σ)
-  for (size_t i = 0; i < walk.size(); i++) {
-    const int t = walk[i], next = i + 1 < walk.size() ? walk[i + 1] : -1;
-    denoise(t, x, said);
-    schedule.picture(t, x.data(), said.data(), count, x0.data());
-    const double a = schedule.alpha(t), s = schedule.sigma(t);
-    const double a_next = schedule.alpha(next), s_next = schedule.sigma(next);
-    if (next < 0) {
-      x = x0;
-    } else if (sampler == "ddim") {
-      // x' = α' x0 + σ' ε,   ε = (x - α x0) / σ
-      const auto of_x = static_cast<float>(s_next / s), of_x0 = static_cast<float>(a_next - a * s_next / s);
-      for (size_t j = 0; j < count; j++) x[j] = of_x * x[j] + of_x0 * x0[j];
-    } else {
-      // x' = σ'/σ x - α' (e^-h - 1) D,   D = x0 + (x0 - x0_before) h / (2 h_before)
-      const double h = std::log(a_next / s_next) - std::log(a / s);
-      const auto of_x = static_cast<float>(s_next / s), of_d = static_cast<float>(-a_next * std::expm1(-h));
-      const auto slope = static_cast<float>(i > 0 ? h / (2 * step_before) : 0);
-      for (size_t j = 0; j < count; j++) x[j] = of_x * x[j] + of_d * (x0[j] + slope * (x0[j] - x0_before[j]));
-      step_before = h;
-    }
-    std::swap(x0, x0_before);
-  }
+inline void sample_latent(const Schedule& schedule, const SamplerSettings& settings, std::vector<float>& x,
+                          const Denoiser& denoise, const Progress& progress = {}) {
+  check_sampler(settings);
+  const auto levels = sampling_levels(schedule, settings);
+  sample_from(schedule, settings, levels, 0, x, denoise, progress);
 }
 
 }  // namespace tiller

