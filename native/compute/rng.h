@@ -27,12 +27,12 @@ enum class Purpose : uint32_t {
   augmentation = 10,
   tag_order = 11,
   tag_dropout = 12,
-  batch_order = 30,
-  crop = 31,
-  latent = 32, // the sample of a latent that an autoencoder gives as a distribution
   sampler_step = 20,
   noise_offset = 21,
   outpainting = 22,
+  batch_order = 30,
+  crop = 31,
+  latent = 32, // the sample of a latent that an autoencoder gives as a distribution
   test = 1000,
 };
 
