@@ -1,10 +1,11 @@
 // conv3x3.h   y = conv3x3(x) + b (+ e or + r), zero border of one, stride 1 or 2, optionally on an input
 //             that is upsampled x2 (nearest) on the way.
 //             x [n, H, W, C]  W [O, C, 3, 3]  b [O]  e [n, 1, 1, O] (the time embedding)
-//             y, r [n, H', W', O], H' = H, ⌈H/2⌉ (stride 2) or 2H (upsampled)
-// (1) y[q]  = b + e + r[q] + sum over taps: W[tap] x[q·stride + tap - 1]     overwritten
+//             y, r [n, H', W', O], H' = H, ⌈H/2⌉ (stride 2) or 2H (upsampled). Without the border before
+//             the first row and column (a = 0, as an autoencoder halves) H' = ⌊H/2⌋; else a = 1.
+// (1) y[q]  = b + e + r[q] + sum over taps: W[tap] x[q·stride + tap - a]     overwritten
 // (2) dx[p] = sum over (q, tap) that read p: W[tap]ᵀ dy[q]                   overwritten or accumulated
-// (3) dW[tap] = sum over q: dy[q] x[q·stride + tap - 1]ᵀ                      likewise
+// (3) dW[tap] = sum over q: dy[q] x[q·stride + tap - a]ᵀ                      likewise
 // (4) db = sum over n, q of dy;  de[n] = sum over q of dy[n]                  likewise
 // (5) dr = dy                                                                 likewise
 #pragma once
@@ -18,6 +19,7 @@ struct Conv3x3 : Layer {
   struct Options {
     int stride = 1;
     bool upsample = false;
+    int border = 1;               // a: zeros before the first row and column; after the last: always 1
     Value* per_picture = nullptr; // e
     Value* residual = nullptr;    // r
   };
@@ -26,13 +28,14 @@ struct Conv3x3 : Layer {
   Block *w, *b;
   const int stride;
   const bool upsample;
+  const int border;
   const ConvGeometry geometry;
 
   Conv3x3(Tape& tape, Value* x, Block* w, Block* b) : Conv3x3(tape, x, w, b, Options{}) {}
   Conv3x3(Tape& tape, Value* x, Block* w, Block* b, Options options)
       : Layer(tape), x(keeps(reads(x))), e(reads(options.per_picture)), r(reads(options.residual)),
-        w(w), b(b), stride(options.stride), upsample(options.upsample),
-        geometry(x->shape.h, x->shape.w, options.stride, options.upsample) {
+        w(w), b(b), stride(options.stride), upsample(options.upsample), border(options.border),
+        geometry(x->shape.h, x->shape.w, options.stride, options.upsample, options.border) {
     if (e != nullptr && r != nullptr) throw std::logic_error("conv3x3 adds e or r, not both");
     residual = r;
     y = makes({x->shape.n, geometry.out_height, geometry.out_width, w->out}, w->trainable);
@@ -64,14 +67,14 @@ struct Conv3x3 : Layer {
   }
 
   void graph_forward(Graph& graph) override {
-    Tensor sum = graph.plus(graph.conv(graph.weight(w), source(graph), stride, 1), graph.weight(b)); // (1)
+    Tensor sum = graph.plus(graph.conv(graph.weight(w), source(graph), stride, border), graph.weight(b)); // (1)
     if (e != nullptr) sum = graph.plus(sum, graph.tokens(e));
     graph.set_tokens(y, r ? graph.plus(sum, graph.tokens(r)) : sum);
   }
 
   void graph_backward(Graph& graph) override {
     Tensor dy = graph.gradient(y);
-    graph.add_gradient(w, graph.conv_grad_w(graph.weight(w), source(graph), dy, stride, 1)); // (3)
+    graph.add_gradient(w, graph.conv_grad_w(graph.weight(w), source(graph), dy, stride, border)); // (3)
     Tensor per_picture = graph.sum_over_tokens(dy);                                          // (4)
     graph.add_gradient(b, graph.sum_over_rows(per_picture));
     if (e != nullptr) graph.add_gradient(e, per_picture);
@@ -79,14 +82,15 @@ struct Conv3x3 : Layer {
     if (!x->needs_gradient) return;
     const int width = x->shape.w * (upsample ? 2 : 1), height = x->shape.h * (upsample ? 2 : 1);
     Tensor dx = graph.conv_grad_x(graph.weight(w), graph.gradient_planes(y), graph.reversed_taps(9),
-                                  stride, 1, width, height); // (2)
+                                  stride, border, width, height); // (2)
     if (!upsample) return graph.add_gradient(x, dx);
     graph.add_gradient_planes(x, graph.upsample_back(graph.to_planes(dx, width, height)));
   }
 
  private:
   Tensor source(Graph& graph) const {
-    return upsample ? graph.upsample(graph.planes(x)) : graph.planes(x);
+    if (upsample) return graph.upsample(graph.planes(x));
+    return border == 1 ? graph.planes(x) : graph.pad_after(graph.planes(x));
   }
 
   void weight_gradients() {

@@ -1,67 +1,16 @@
 // The U-Net and the text encoder against PyTorch: test/peers/unet.py wrote what diffusers and
 // transformers gave. Weights and inputs come from the tensors' names on both sides.
 //   golden_test [folder of the goldens]
-#include <map>
-
 #include "compute/adamw.h"
-#include "formats/safetensors.h"
 #include "models/clip_text.h"
 #include "models/unet.h"
-#include "tests/check.h"
+#include "tests/golden.h"
 
 using namespace tiller;
 
 namespace {
 
-constexpr uint64_t kSeed = 7;
-constexpr double kLimit = 1e-3;
-
 Checks checks;
-
-std::vector<float> normals(const std::string& name, size_t count) {
-  std::vector<float> values(count);
-  RandomStream(kSeed, Purpose::test, 0, hash_name(name)).fill_normal(values.data(), count);
-  return values;
-}
-void fill(Value* value, const std::string& name) {
-  const auto values = normals(name, value->shape.size());
-  std::copy(values.begin(), values.end(), value->data);
-}
-
-// As weight() of unet.py.
-void fill(Parameters& parameters) {
-  for (auto& tensor : parameters.tensors()) {
-    auto values = normals(tensor.name, tensor.size());
-    const bool vector = tensor.shape.size() == 1, embedding = tensor.name.find("embedding") != std::string::npos;
-    const bool scale = vector && tensor.name.ends_with(".weight");
-    const double fan_in = (double)tensor.size() / tensor.shape[0];
-    const float factor = vector ? 0.2f : embedding ? 1.f : (float)(1 / std::sqrt(fan_in));
-    for (auto& v : values) v = v * factor + (scale ? 1.f : 0.f);
-    tensor.load(values.data());
-  }
-}
-
-struct Golden {
-  std::string name;
-  Safetensors file;
-
-  void expect(const std::string& key, const float* got, size_t count) const {
-    const TensorInfo* tensor = file.find(key);
-    if (tensor == nullptr || tensor->count() != count) return checks.expect(name + " lacks " + key, 1, 0);
-    const auto wanted = file.read(*tensor);
-    // The floor: a key's bias shifts all scores alike, so its true gradient is nothing.
-    checks.expect(name + " " + key, relative_error(got, wanted.data(), count, 1e-6 * (double)count), kLimit);
-  }
-  void expect_gradients(Parameters& parameters, size_t others) const {
-    for (const auto& tensor : parameters.tensors()) {
-      std::vector<float> gradient(tensor.size());
-      tensor.store(gradient.data(), Buffer::gradient);
-      expect(tensor.name, gradient.data(), gradient.size());
-    }
-    const double missed = std::abs((double)(file.tensors().size() - others) - (double)parameters.tensors().size());
-    checks.expect(name + " tensors that only one side has", missed, 0);
-  }
-};
 
 UNetConfig small_unet() {
   UNetConfig config;
@@ -96,12 +45,12 @@ void unet(const Golden& golden, int threads) {
   loss.scale = 0.5; // the mean of two pictures
   tape.forward();
   tape.backward();
-  golden.expect("y", y->data, y->shape.size());
+  golden.expect(checks, "y", y->data, y->shape.size());
   const std::vector<float> losses(loss.losses.begin(), loss.losses.end());
-  golden.expect("losses", losses.data(), losses.size());
-  golden.expect("dx", x->gradient, x->shape.size());
-  golden.expect("dcontext", context->gradient, context->shape.size());
-  golden.expect_gradients(parameters, 4);
+  golden.expect(checks, "losses", losses.data(), losses.size());
+  golden.expect(checks, "dx", x->gradient, x->shape.size());
+  golden.expect(checks, "dcontext", context->gradient, context->shape.size());
+  golden.expect_gradients(checks, parameters, 4);
 }
 
 void clip_text(const Golden& golden) {
@@ -124,8 +73,8 @@ void clip_text(const Golden& golden) {
   const auto dy = normals("dy", y->shape.size());
   std::copy(dy.begin(), dy.end(), y->gradient);
   tape.backward();
-  golden.expect("y", y->data, y->shape.size());
-  golden.expect_gradients(parameters, 1);
+  golden.expect(checks, "y", y->data, y->shape.size());
+  golden.expect_gradients(checks, parameters, 1);
 }
 
 // Stable Diffusion 1.5's own sizes, counted without a byte allocated.

@@ -1,0 +1,59 @@
+// golden.h   what PyTorch gave, as test/peers/ wrote it, and the weights and inputs that both sides make
+// from the tensors' names.
+#pragma once
+
+#include "compute/tape.h"
+#include "formats/safetensors.h"
+#include "tests/check.h"
+
+namespace tiller {
+
+inline constexpr uint64_t kSeed = 7;
+inline constexpr double kLimit = 1e-3;
+
+inline std::vector<float> normals(const std::string& name, size_t count) {
+  std::vector<float> values(count);
+  RandomStream(kSeed, Purpose::test, 0, hash_name(name)).fill_normal(values.data(), count);
+  return values;
+}
+inline void fill(Value* value, const std::string& name) {
+  const auto values = normals(name, value->shape.size());
+  std::copy(values.begin(), values.end(), value->data);
+}
+
+// As weight() of test/peers/unet.py.
+inline void fill(Parameters& parameters) {
+  for (auto& tensor : parameters.tensors()) {
+    auto values = normals(tensor.name, tensor.size());
+    const bool vector = tensor.shape.size() == 1, embedding = tensor.name.find("embedding") != std::string::npos;
+    const bool scale = vector && tensor.name.ends_with(".weight");
+    const double fan_in = (double)tensor.size() / tensor.shape[0];
+    const float factor = vector ? 0.2f : embedding ? 1.f : (float)(1 / std::sqrt(fan_in));
+    for (auto& v : values) v = v * factor + (scale ? 1.f : 0.f);
+    tensor.load(values.data());
+  }
+}
+
+struct Golden {
+  std::string name;
+  Safetensors file;
+
+  void expect(Checks& checks, const std::string& key, const float* got, size_t count) const {
+    const TensorInfo* tensor = file.find(key);
+    if (tensor == nullptr || tensor->count() != count) return checks.expect(name + " lacks " + key, 1, 0);
+    const auto wanted = file.read(*tensor);
+    // The floor: a key's bias shifts all scores alike, so its true gradient is nothing.
+    checks.expect(name + " " + key, relative_error(got, wanted.data(), count, 1e-6 * (double)count), kLimit);
+  }
+  void expect_gradients(Checks& checks, Parameters& parameters, size_t others) const {
+    for (const auto& tensor : parameters.tensors()) {
+      std::vector<float> gradient(tensor.size());
+      tensor.store(gradient.data(), Buffer::gradient);
+      expect(checks, tensor.name, gradient.data(), gradient.size());
+    }
+    const double missed = std::abs((double)(file.tensors().size() - others) - (double)parameters.tensors().size());
+    checks.expect(name + " tensors that only one side has", missed, 0);
+  }
+};
+
+} // namespace tiller
