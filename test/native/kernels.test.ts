@@ -7,6 +7,7 @@ const golden = join(import.meta.dirname, '..', 'golden');
 const programs = [
   { name: 'compute_test', what: 'random numbers, threads, parameters, optimizer', atLeast: 23 },
   { name: 'layers_test', what: "every layer's gradients by finite differences", atLeast: 300 },
+  { name: 'vae_test', what: 'the autoencoder against PyTorch, and its codec', atLeast: 43 },
   { name: 'golden_test', what: 'U-Net and text encoder against PyTorch', atLeast: 470 },
 ];
 
