@@ -122,7 +122,7 @@ inline ClipTextConfig text_of_shapes(const ShapeOf& shape_of, const Json& model)
 // What "tiller.model" says of a model, for the reader above.
 inline Json model_of_configs(const UNetConfig& unet, const VaeConfig& vae, const ClipTextConfig& text) {
   return {{"unet", {{"heads", unet.heads}, {"head_size", unet.head_size}, {"norm_groups", unet.norm_groups}}},
-          {"vae", {{"norm_groups", vae.norm_groups}, {"scale", vae.scale}}},
+          {"vae", {{"norm_groups", vae.norm_groups}, {"scale", short_number(vae.scale)}}},
           {"text", {{"heads", text.heads}}}};
 }
 

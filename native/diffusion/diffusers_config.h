@@ -22,10 +22,10 @@ class DiffusersConfig {
   std::string text(const char* key) const {
     return has(key) && json_[key].is_string() ? json_[key].get<std::string>() : "";
   }
-  int count(const char* key, int otherwise) const {
+  int count(const char* key, int otherwise, int most = 1 << 20) const {
     if (!has(key)) return otherwise;
-    if (const auto number = whole_number(json_[key], 1, 1 << 20)) return static_cast<int>(*number);
-    throw bad_config(path_.string(), std::string(key) + " is " + json_[key].dump() + ", not a count");
+    if (const auto number = whole_number(json_[key], 1, most)) return static_cast<int>(*number);
+    throw failure(std::string(key) + " is " + json_[key].dump() + ", not a count up to " + std::to_string(most));
   }
   std::vector<int> counts(const char* key, const std::vector<int>& otherwise) const {
     if (!has(key)) return otherwise;
@@ -60,6 +60,8 @@ class DiffusersConfig {
 };
 
 namespace detail {
+
+inline constexpr int kMostLayers = 256; // lest a wrong number describes tensors for hours
 
 inline std::vector<int> multipliers_of(const DiffusersConfig& json, const std::vector<int>& channels) {
   std::vector<int> multipliers;
@@ -112,8 +114,8 @@ inline UNetConfig unet_of_json(const DiffusersConfig& json) {
   config.out_channels = json.count("out_channels", 4);
   config.model_channels = channels[0];
   config.channel_multipliers = detail::multipliers_of(json, channels);
-  config.res_blocks = json.count("layers_per_block", 2);
-  config.transformer_depth = json.count("transformer_layers_per_block", 1);
+  config.res_blocks = json.count("layers_per_block", 2, detail::kMostLayers);
+  config.transformer_depth = json.count("transformer_layers_per_block", 1, detail::kMostLayers);
   config.context_channels = json.count("cross_attention_dim", 768);
   config.norm_groups = json.count("norm_num_groups", 32);
   detail::read_heads(json, channels, &config);
@@ -140,7 +142,7 @@ inline VaeConfig vae_of_json(const DiffusersConfig& json) {
   json.expect("out_channels", config.in_channels);
   config.base_channels = channels[0];
   config.channel_multipliers = detail::multipliers_of(json, channels);
-  config.res_blocks = json.count("layers_per_block", 2);
+  config.res_blocks = json.count("layers_per_block", 2, detail::kMostLayers);
   config.z_channels = json.count("latent_channels", 4);
   config.norm_groups = json.count("norm_num_groups", 32);
   config.scale = static_cast<float>(json.number("scaling_factor", 0.18215));
@@ -154,7 +156,7 @@ inline ClipTextConfig text_of_json(const DiffusersConfig& json) {
   config.vocabulary = json.count("vocab_size", 49408);
   config.positions = json.count("max_position_embeddings", 77);
   config.channels = json.count("hidden_size", 768);
-  config.layers = json.count("num_hidden_layers", 12);
+  config.layers = json.count("num_hidden_layers", 12, detail::kMostLayers);
   config.heads = json.count("num_attention_heads", 12);
   config.hidden = json.count("intermediate_size", 3072);
   return config;
