@@ -56,6 +56,7 @@ class BaseFiles {
   // Fills the part's tensors among the parameters. Errors: BASE_MISMATCH, BASE_TYPE, BASE_NOT_FINITE.
   void load(Parameters& parameters, BasePart part) const {
     check(parameters, part);
+    const bool average = parameters.data(Buffer::average) != nullptr;
     for (Parameter& tensor : parameters.tensors()) {
       if (!tensor.name.starts_with(prefix_of(part))) continue;
       const Source& source = parts_.at(part).at(tensor.name);
@@ -66,8 +67,8 @@ class BaseFiles {
                       "The model is broken, by its training or by its conversion to F16; use another copy.");
       }
       tensor.load(values.data());
+      if (average && tensor.trainable()) tensor.load(values.data(), Buffer::average); // it begins as the weights
     }
-    parameters.reset_average();
   }
 
   // Every tensor of the part, by name, shape and type. Errors: BASE_MISMATCH, BASE_TYPE.

@@ -1,6 +1,8 @@
 // Stable Diffusion 1.x's names both ways, sizes out of shapes, and models written and read again.
 //   base_write_test FOLDER
 // It leaves FOLDER/base-write/, whose models test/peers/load_base.py loads in diffusers, and what they give.
+#include <fstream>
+
 #include "tests/base_models.h"
 
 using namespace tiller;
@@ -143,6 +145,13 @@ void averages_and_limits() {
                  return entry.path().filename().string().find(".tmp-") != std::string::npos;
                }));
   checks.holds("BF16 holds 70000", !refused(70000, "BF16", "") && fs::exists(path));
+  fs::create_directory(folder / "words");
+  for (const char* name : {"vocab.json", "merges.txt", "notes.txt"}) std::ofstream(folder / "words" / name) << name;
+  write_diffusers_folder(folder / "with-words", base.model(), {.dtype = "F32", .tokenizer = folder / "words"});
+  const Json index = parse_json(bytes_of_file(folder / "with-words/model_index.json"));
+  checks.holds("a tokenizer's files are copied, and no others",
+               bytes_of_file(folder / "with-words/tokenizer/merges.txt") == "merges.txt" && index["tokenizer"][1] == "CLIPTokenizer" &&
+                   !fs::exists(folder / "with-words/tokenizer/notes.txt"));
   bool kept = false;
   try {
     write_diffusers_folder(folder / "F16-folder", base.model());
