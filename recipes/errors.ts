@@ -77,7 +77,10 @@ export const errorCatalogue = {
   },
   // Bases to train from
   BASE_NOT_FOUND: { exit: 1, summary: 'there is no base at the path' },
-  BASE_UNKNOWN: { exit: 1, summary: 'the base is neither a Stable Diffusion 1.x file nor a folder' },
+  BASE_UNKNOWN: {
+    exit: 1,
+    summary: 'the base is neither a Stable Diffusion 1.x file nor a folder',
+  },
   BASE_PICKLE: { exit: 1, summary: 'the base is a pickle (.ckpt, .bin), which could run code' },
   BASE_GGUF: { exit: 1, summary: 'the base is a GGUF file' },
   BASE_LORA: { exit: 1, summary: 'the base is a LoRA, which changes a base and is none' },

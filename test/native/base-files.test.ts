@@ -17,5 +17,8 @@ test('Stable Diffusion 1.x: names both ways, sizes from shapes, written and read
   expect(await readdir(join(folder, 'base-write'))).toContain('outputs.safetensors');
 }, 300_000);
 
-test("people's files are read, broken and foreign ones refused", () =>
-  expectChecks('base_files_test', 63, [folder]), 300_000);
+test(
+  "people's files are read, broken and foreign ones refused",
+  () => expectChecks('base_files_test', 63, [folder]),
+  300_000,
+);
