@@ -25,9 +25,23 @@ void write_good() {
 }
 
 bool same_weights(const fs::path& path) {
-  SmallBase read{BaseFiles(path)}, wanted{BaseFiles(good())};
-  const size_t size = wanted.parameters.trainable_size();
-  return std::equal(wanted.parameters.data(Buffer::weight), wanted.parameters.data(Buffer::weight) + size, read.parameters.data(Buffer::weight));
+  try {
+    SmallBase read{BaseFiles(path)}, wanted{BaseFiles(good())};
+    const float* weights = wanted.parameters.data(Buffer::weight);
+    return std::equal(weights, weights + wanted.parameters.trainable_size(), read.parameters.data(Buffer::weight));
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "%s: %s\n", failure.code.c_str(), failure.what());
+    return false;
+  }
+}
+
+std::optional<Prediction> prediction_at(const fs::path& path) {
+  try {
+    return BaseFiles(path).prediction();
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "%s: %s\n", failure.code.c_str(), failure.what());
+    return std::nullopt;
+  }
 }
 
 void surplus_of_single_files() {
@@ -41,13 +55,13 @@ void surplus_of_single_files() {
   file.metadata.erase("modelspec.prediction_type");
   file.write(folder / "people.safetensors");
   checks.holds("what people's files have beside the model is ignored", same_weights(folder / "people.safetensors"));
-  checks.holds("a prediction that no one says is unknown", !BaseFiles(folder / "people.safetensors").prediction());
+  checks.holds("a prediction that no one says is unknown", !prediction_at(folder / "people.safetensors"));
   file.add("v_pred", "F32", Json::array(), 4);
   file.write(folder / "people.safetensors");
-  checks.holds("v_pred says the prediction", BaseFiles(folder / "people.safetensors").prediction() == Prediction::v);
+  checks.holds("v_pred says the prediction", prediction_at(folder / "people.safetensors") == Prediction::v);
   file.metadata["modelspec.prediction_type"] = "epsilon";
   file.write(folder / "people.safetensors");
-  checks.holds("metadata says the prediction", BaseFiles(folder / "people.safetensors").prediction() == Prediction::epsilon);
+  checks.holds("metadata says the prediction", prediction_at(folder / "people.safetensors") == Prediction::epsilon);
   file.erase(kVaePrefix);
   file.write(folder / "people.safetensors");
   const BaseFiles pruned(folder / "people.safetensors");
@@ -116,7 +130,8 @@ void refused(const std::string& what, const fs::path& path, const std::string& c
     got = error.what();
   }
   const bool right = got == code && said.find(word) != std::string::npos;
-  checks.holds("refused: " + what + (right ? "" : ", got " + got + " " + said), right);
+  checks.holds("refused: " + what, right);
+  if (!right) std::fprintf(stderr, "%s: got %s, %s\n", what.c_str(), got.c_str(), said.c_str());
 }
 
 void edited(const std::string& what, const std::string& code, const std::string& word, const std::function<void(RawFile&)>& edit,
@@ -163,7 +178,7 @@ void refused_models() {
     Json json = parse_json(bytes_of_file(path / file));
     json[key] = value;
     std::ofstream(path / file) << json.dump();
-    refused(std::string("a folder whose ") + key + " is " + value.dump(), path, code, word);
+    refused(std::string("a folder with another ") + key, path, code, word);
   };
   config("c1", "unet/config.json", "cross_attention_dim", 1024, "BASE_SD2", "2.x");
   config("c2", "unet/config.json", "class_embed_type", "timestep", "BASE_CONFIG", "class_embed_type");

@@ -26,6 +26,30 @@ void bijection(const std::string& what, const Parameters& described, const NameT
   checks.expect(what + " names that don't come back", (double)wrong, 0);
 }
 
+// Names as they stand in the files of Stable Diffusion 1.5, both ways of publishing it.
+void known_names() {
+  const NameTable unet = unet_names(UNetConfig{}), vae = vae_names(VaeConfig{}), text = text_names();
+  const auto pair = [](const NameTable& table, const std::string& prefix, const std::string& sd, const std::string& diffusers) {
+    checks.holds(sd + " is " + diffusers, table.to_diffusers(prefix + sd) == diffusers && table.to_sd(diffusers) == prefix + sd);
+  };
+  pair(unet, kUNetPrefix, "input_blocks.3.0.op.weight", "down_blocks.0.downsamplers.0.conv.weight");
+  pair(unet, kUNetPrefix, "input_blocks.4.0.skip_connection.bias", "down_blocks.1.resnets.0.conv_shortcut.bias");
+  pair(unet, kUNetPrefix, "input_blocks.8.1.transformer_blocks.0.attn2.to_k.weight", "down_blocks.2.attentions.1.transformer_blocks.0.attn2.to_k.weight");
+  pair(unet, kUNetPrefix, "input_blocks.11.0.emb_layers.1.weight", "down_blocks.3.resnets.1.time_emb_proj.weight");
+  pair(unet, kUNetPrefix, "middle_block.2.out_layers.3.weight", "mid_block.resnets.1.conv2.weight");
+  pair(unet, kUNetPrefix, "output_blocks.2.1.conv.weight", "up_blocks.0.upsamplers.0.conv.weight");
+  pair(unet, kUNetPrefix, "output_blocks.8.2.conv.bias", "up_blocks.2.upsamplers.0.conv.bias");
+  pair(unet, kUNetPrefix, "output_blocks.11.1.proj_out.weight", "up_blocks.3.attentions.2.proj_out.weight");
+  pair(unet, kUNetPrefix, "time_embed.2.weight", "time_embedding.linear_2.weight");
+  pair(vae, kVaePrefix, "encoder.down.2.downsample.conv.weight", "encoder.down_blocks.2.downsamplers.0.conv.weight");
+  pair(vae, kVaePrefix, "decoder.up.3.block.2.conv1.weight", "decoder.up_blocks.0.resnets.2.conv1.weight");
+  pair(vae, kVaePrefix, "decoder.up.1.upsample.conv.weight", "decoder.up_blocks.2.upsamplers.0.conv.weight");
+  pair(vae, kVaePrefix, "decoder.up.0.block.0.nin_shortcut.weight", "decoder.up_blocks.3.resnets.0.conv_shortcut.weight");
+  pair(vae, kVaePrefix, "encoder.mid.attn_1.proj_out.bias", "encoder.mid_block.attentions.0.to_out.0.bias");
+  pair(vae, kVaePrefix, "decoder.norm_out.weight", "decoder.conv_norm_out.weight");
+  pair(text, kTextPrefix, "encoder.layers.11.mlp.fc2.bias", "text_model.encoder.layers.11.mlp.fc2.bias");
+}
+
 void names() {
   Parameters unet, vae, text;
   const UNet u(unet, UNetConfig{});
@@ -54,6 +78,7 @@ void names() {
         };
         checks.holds(what + " is found in the shapes", json_of(unet_of_shapes(shape_of, {})) == json_of(config));
       }
+  known_names();
   const NameTable table = unet_names(UNetConfig{});
   checks.holds("a name of another model has no translation",
                !table.to_sd("down_blocks.4.resnets.0.conv1.weight") && !table.to_diffusers("model.diffusion_model.label_emb.0.0.weight"));
@@ -104,6 +129,8 @@ void round_trips() {
     checks.holds(dtype + ": through a diffusers folder, the same bytes", bytes_of_file(a) == bytes_of_file(c));
     checks.holds(dtype + ": a folder's kind and prediction", read_folder.kind() == BaseKind::diffusers && read_folder.prediction() == Prediction::v);
     write_diffusers_folder(e, third.model(), options);
+    checks.holds(dtype + ": the autoencoder's scale has its own digits",
+                 bytes_of_file(d / "vae/config.json").find("\"scaling_factor\": 0.18215,") != std::string::npos);
     bool same = true;
     for (const auto& entry : fs::recursive_directory_iterator(d))
       if (entry.is_regular_file()) same = same && bytes_of_file(entry.path()) == bytes_of_file(e / fs::relative(entry.path(), d));

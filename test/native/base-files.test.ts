@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('Stable Diffusion 1.x: names both ways, sizes from shapes, written and read again', async () => {
-  await expectChecks('base_write_test', 145, [folder]);
+  await expectChecks('base_write_test', 164, [folder]);
   expect(await readdir(join(folder, 'base-write'))).toContain('outputs.safetensors');
 }, 300_000);
 
