@@ -76,6 +76,22 @@ export const errorCatalogue = {
     exit: 1,
     summary: 'a checkpoint is incomplete, or its bytes do not match its manifest',
   },
+  // Bases to train from
+  BASE_NOT_FOUND: { exit: 1, summary: 'there is no base at the path' },
+  BASE_UNKNOWN: {
+    exit: 1,
+    summary: 'the base is neither a Stable Diffusion 1.x file nor a folder',
+  },
+  BASE_PICKLE: { exit: 1, summary: 'the base is a pickle (.ckpt, .bin), which could run code' },
+  BASE_GGUF: { exit: 1, summary: 'the base is a GGUF file' },
+  BASE_LORA: { exit: 1, summary: 'the base is a LoRA, which changes a base and is none' },
+  BASE_SD2: { exit: 1, summary: 'the base is a Stable Diffusion 2.x model' },
+  BASE_SDXL: { exit: 1, summary: 'the base is a Stable Diffusion XL model' },
+  BASE_CORRUPT: { exit: 1, summary: "a file of the base is cut, or isn't what its header says" },
+  BASE_CONFIG: { exit: 1, summary: 'the base has a setting that is not known here' },
+  BASE_MISMATCH: { exit: 1, summary: 'the base has other tensors than a model of its sizes' },
+  BASE_TYPE: { exit: 1, summary: 'a tensor of the base is neither F32, F16 nor BF16' },
+  BASE_NOT_FINITE: { exit: 1, summary: 'a tensor of the base is not finite, read or as written' },
   LOSS_NOT_FINITE: { exit: 1, summary: 'the loss or the gradient is not a finite number' },
   INTERNAL: { exit: 1, summary: 'a bug in Tiller' },
 } as const satisfies Record<string, ErrorKind>;

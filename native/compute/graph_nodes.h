@@ -116,6 +116,9 @@ class Nodes {
     return ggml_reshape_3d(c, rows, x->ne[0], width * height, x->ne[2]);
   }
 
+  // A row and a column of zeros after the last ones.
+  Tensor pad_after(Tensor x) const { return ggml_pad(c, x, 1, 1, 0, 0); }
+
   // ---- resizing by 2.   planes -----------------------------------------------------------------
 
   Tensor upsample(Tensor x) const { return ggml_upscale(c, x, 2, GGML_SCALE_MODE_NEAREST); }

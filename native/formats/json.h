@@ -2,6 +2,7 @@
 // text of another type, would be another parser to compile.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,6 +21,13 @@ inline std::optional<int64_t> whole_number(const Json& value, int64_t least, int
   if (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX) return std::nullopt;
   const auto number = value.get<int64_t>();
   return number < least || number > most ? std::nullopt : std::optional(number);
+}
+
+// An F32 with as few digits as tell it apart from the others: 0.18215, not 0.18214999139308929.
+inline Json short_number(float value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  return parse_json(std::string_view(text, static_cast<size_t>(end - text)));
 }
 
 }  // namespace tiller

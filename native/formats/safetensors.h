@@ -1,7 +1,7 @@
 // safetensors: u64 length of the header, the header (JSON), the tensors' bytes.
 //   {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, "__metadata__": {…}}
 // Read by mmap, every bound checked before a byte of a tensor is touched; F32, F16 and BF16 are read
-// as F32. Written in F32. https://huggingface.co/docs/safetensors
+// as F32, and written so. https://huggingface.co/docs/safetensors
 #pragma once
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "formats/files.h"
+#include "formats/half.h"
 #include "formats/json.h"
 
 namespace tiller {
@@ -28,6 +29,7 @@ struct FormatError : std::runtime_error {
 struct TensorInfo {
   std::string name;
   std::vector<int64_t> shape;
+  std::string dtype = "F32";
   size_t count() const {
     size_t n = 1;
     for (const int64_t side : shape) n *= static_cast<size_t>(side);
@@ -41,7 +43,21 @@ inline std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// `fill` writes tensor `index` to the floats it is given. The caller finishes the file.
+// How many bytes an element has; 0 for a type that safetensors don't have.
+inline size_t bytes_of(const std::string& dtype) {
+  static const std::map<std::string, size_t> sizes = {
+      {"F64", 8}, {"I64", 8},     {"U64", 8},     {"F32", 4}, {"I32", 4},
+      {"U32", 4}, {"F16", 2},     {"BF16", 2},    {"I16", 2}, {"U16", 2},
+      {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U8", 1},  {"BOOL", 1}};
+  const auto found = sizes.find(dtype);
+  return found == sizes.end() ? 0 : found->second;
+}
+
+// The types that become F32, and that F32 becomes.
+inline bool is_float(const std::string& dtype) { return dtype == "F32" || dtype == "F16" || dtype == "BF16"; }
+
+// `fill` writes tensor `index` to the floats it is given; they are rounded to the tensor's type. The
+// caller finishes the file.
 inline void write_safetensors(OutputFile& out, const std::vector<TensorInfo>& tensors,
                               const std::map<std::string, std::string>& metadata,
                               const std::function<void(size_t index, float* to)>& fill) {
@@ -49,9 +65,10 @@ inline void write_safetensors(OutputFile& out, const std::vector<TensorInfo>& te
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t offset = 0, largest = 0;
   for (const auto& tensor : tensors) {
-    const size_t end = offset + tensor.count() * sizeof(float);
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
-    largest = std::max(largest, end - offset);
+    if (!is_float(tensor.dtype)) throw std::logic_error(tensor.dtype + " is not written");
+    const size_t end = offset + tensor.count() * bytes_of(tensor.dtype);
+    header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    largest = std::max(largest, tensor.count());
     offset = end;
   }
   std::string text = header.dump();
@@ -59,16 +76,29 @@ inline void write_safetensors(OutputFile& out, const std::vector<TensorInfo>& te
   const uint64_t length = text.size();
   out.write(&length, sizeof length);
   out.write(text);
-  std::vector<float> values(largest / sizeof(float));
+  std::vector<float> values(largest);
+  std::vector<uint16_t> halves;
   for (size_t i = 0; i < tensors.size(); i++) {
+    const size_t count = tensors[i].count();
     fill(i, values.data());
-    out.write(values.data(), tensors[i].count() * sizeof(float));
+    if (tensors[i].dtype == "F32") {
+      out.write(values.data(), count * sizeof(float));
+      continue;
+    }
+    halves.resize(count);
+    const auto round = tensors[i].dtype == "F16" ? to_f16 : to_bf16;
+    std::transform(values.begin(), values.begin() + static_cast<ptrdiff_t>(count), halves.begin(), round);
+    out.write(halves.data(), count * sizeof(uint16_t));
   }
 }
 
 class Safetensors {
  public:
-  explicit Safetensors(const fs::path& path) : file_(path), path_(path) {
+  // Of all types a file may hold tensors that are only looked at; read() refuses them.
+  enum class Types { floats, all };
+
+  explicit Safetensors(const fs::path& path, Types types = Types::floats)
+      : file_(path), path_(path), types_(types) {
     const auto bytes = file_.bytes();
     uint64_t length = 0;
     if (bytes.size() < sizeof length) fail("the file is shorter than its header's length");
@@ -88,23 +118,26 @@ class Safetensors {
   }
 
   std::vector<float> read(const TensorInfo& tensor) const {
-    const Place& place = places_[by_name_.at(tensor.name)];
-    const uint8_t* from = data_.data() + place.begin;
-    std::vector<float> values(tensor.count());
-    if (place.type == Type::f32 && !values.empty()) std::memcpy(values.data(), from, values.size() * 4);
-    if (place.type == Type::f32) return values;
+    const size_t index = by_name_.at(tensor.name);
+    const std::string& dtype = tensors_[index].dtype;
+    if (!is_float(dtype)) fail(tensor.name + " is " + dtype + "; only F32, F16 and BF16 are read");
+    const uint8_t* from = data_.data() + places_[index].begin;
+    std::vector<float> values(tensors_[index].count());
+    if (dtype == "F32") {
+      if (!values.empty()) std::memcpy(values.data(), from, values.size() * 4);
+      return values;
+    }
+    const auto widen = dtype == "F16" ? from_f16 : from_bf16;
     for (size_t i = 0; i < values.size(); i++) {
       uint16_t half;
       std::memcpy(&half, from + 2 * i, 2);
-      values[i] = place.type == Type::bf16 ? std::bit_cast<float>(uint32_t{half} << 16) : from_f16(half);
+      values[i] = widen(half);
     }
     return values;
   }
 
  private:
-  enum class Type { f32, f16, bf16, other };
   struct Place {
-    Type type;
     size_t begin, end;
   };
   static constexpr uint64_t kLongestHeader = 100'000'000;  // as the reference reader
@@ -144,7 +177,7 @@ class Safetensors {
     const std::string dtype = entry["dtype"];
     const auto bytes = bytes_of(dtype);
     if (bytes == 0) fail(name + " has the unknown type " + dtype);
-    TensorInfo tensor{name, {}};
+    TensorInfo tensor{name, {}, dtype};
     size_t size = bytes;
     for (const auto& side : entry["shape"]) {
       if (!side.is_number_unsigned()) fail(name + " has a side that is no count");
@@ -159,14 +192,11 @@ class Safetensors {
     if (begin > end || end > data_.size()) fail(name + " ends past the file");
     if (end - begin != size)
       fail(name + " has other bytes than its shape " + shape_text(tensor.shape) + " needs");
-    const Type type = dtype == "F32"    ? Type::f32
-                      : dtype == "F16"  ? Type::f16
-                      : dtype == "BF16" ? Type::bf16
-                                        : Type::other;
-    if (type == Type::other) fail(name + " is " + dtype + "; only F32, F16 and BF16 are read");
+    if (types_ == Types::floats && !is_float(dtype))
+      fail(name + " is " + dtype + "; only F32, F16 and BF16 are read");
     by_name_[name] = tensors_.size();
     tensors_.push_back(std::move(tensor));
-    places_.push_back({type, begin, end});
+    places_.push_back({begin, end});
   }
 
   // The tensors fill the rest of the file exactly: no byte twice, none left over.
@@ -185,25 +215,9 @@ class Safetensors {
     if (end != data_.size()) fail("bytes are left over after the last tensor");
   }
 
-  static size_t bytes_of(const std::string& dtype) {
-    static const std::map<std::string, size_t> sizes = {
-        {"F64", 8}, {"I64", 8},     {"U64", 8},     {"F32", 4}, {"I32", 4},
-        {"U32", 4}, {"F16", 2},     {"BF16", 2},    {"I16", 2}, {"U16", 2},
-        {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U8", 1},  {"BOOL", 1}};
-    const auto found = sizes.find(dtype);
-    return found == sizes.end() ? 0 : found->second;
-  }
-
-  static float from_f16(uint16_t half) {
-    const uint32_t sign = uint32_t{half & 0x8000u} << 16, exponent = half >> 10 & 31, fraction = half & 1023;
-    if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | fraction << 13);
-    if (exponent > 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-    const float tiny = static_cast<float>(fraction) * 0x1p-24f;
-    return sign ? -tiny : tiny;
-  }
-
   MappedFile file_;
   fs::path path_;
+  Types types_;
   std::span<const uint8_t> data_;
   std::vector<TensorInfo> tensors_;
   std::vector<Place> places_;

@@ -14,7 +14,8 @@ inline constexpr float kMasked = -1e30f;
 
 } // namespace attention_detail
 
-inline void attention_forward_head(const AttentionJob& job, int n, int head) {
+// `panels`: which of the head's panels of queries; what one gives doesn't depend on the others.
+inline void attention_forward_head(const AttentionJob& job, int n, int head, Range panels) {
   using namespace attention_detail;
   const int size = job.head_size, qs = job.q_stride, ks = job.kv_stride;
   const float* q = job.q + (size_t)n * job.queries * qs + head * size;
@@ -30,7 +31,7 @@ inline void attention_forward_head(const AttentionJob& job, int n, int head) {
     const int count = std::min(kKeyBlock, job.keys - k0);
     pack_transposed<kKeyBlock>(k + (size_t)k0 * ks, ks, count, size, 1, kt + (size_t)k0 * size);
   }
-  for (int q0 = 0; q0 < job.queries; q0 += kPanel) {
+  for (int q0 = panels.begin * kPanel; q0 < std::min(job.queries, panels.end * kPanel); q0 += kPanel) {
     const int count = std::min(kPanel, job.queries - q0);
     const int keys = job.causal ? std::min(job.keys, q0 + count) : job.keys;
     pack_transposed<kPanel>(q + (size_t)q0 * qs, qs, count, size, job.scale() * kLog2E, qt);

@@ -21,6 +21,7 @@ struct AttentionJob {
   float* lse; // [pictures, heads, queries]: log2 of the sum of 2^score
 
   int o_stride() const { return heads * head_size; }
+  int panels() const { return (queries + kPanel - 1) / kPanel; } // of queries
   float scale() const { return 1 / std::sqrt((float)head_size); }
 };
 

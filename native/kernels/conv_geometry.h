@@ -1,5 +1,8 @@
 // The tables of one 3x3 convolution: for its forward pass, and for the gradients of input and weights.
 #pragma once
+#include <stdexcept>
+#include <string>
+
 #include "kernels/conv3x3.h"
 #include "kernels/upsample_taps.h"
 #include "kernels/weight_gradient.h"
@@ -9,15 +12,23 @@ namespace tiller {
 class ConvGeometry {
  public:
   const int in_height, in_width, stride;
+  const int border; // zeros before the first row and column: 1, or 0; after the last there is always one
   const bool upsample; // the input is read as if each pixel were 2x2; stride is 1
   const int out_height, out_width;
   std::vector<TapClass> forward, backward;
   PixelBlocks blocks;
 
-  ConvGeometry(int height, int width, int stride, bool upsample)
-      : in_height(height), in_width(width), stride(stride), upsample(upsample),
-        out_height(upsample ? 2 * height : (height - 1) / stride + 1),
-        out_width(upsample ? 2 * width : (width - 1) / stride + 1) {
+  ConvGeometry(int height, int width, int stride, bool upsample, int border = 1)
+      : in_height(height), in_width(width), stride(stride), border(border), upsample(upsample),
+        out_height(upsample ? 2 * height : (height + border - 2) / stride + 1),
+        out_width(upsample ? 2 * width : (width + border - 2) / stride + 1) {
+    if (border < 0 || border > 1 || (upsample && border == 0)) {
+      throw std::logic_error("a 3x3 convolution has a border of 1, or of 0 without upsampling");
+    }
+    if (height + border < 2 || width + border < 2) {
+      throw std::invalid_argument("a picture of " + std::to_string(width) + "x" + std::to_string(height) +
+                                  " can't be halved without a border before it");
+    }
     forward = tap_classes(out_height, out_width, [this](int y, int x) { return read_by_output(y, x); });
     backward = tap_classes(in_height, in_width, [this](int y, int x) { return readers_of_input(y, x); });
     make_blocks();
@@ -32,7 +43,7 @@ class ConvGeometry {
       if (sy >= 0 && sx >= 0 && sy < in_height && sx < in_width) found.push_back({tap, sy * in_width + sx});
     };
     if (!upsample) {
-      for (int tap = 0; tap < 9; tap++) add(tap, y * stride + tap / 3 - 1, x * stride + tap % 3 - 1);
+      for (int tap = 0; tap < 9; tap++) add(tap, y * stride + tap / 3 - border, x * stride + tap % 3 - border);
       return found;
     }
     for (int cell = 0; cell < 4; cell++) {
@@ -50,7 +61,7 @@ class ConvGeometry {
     };
     if (!upsample) {
       for (int tap = 0; tap < 9; tap++) {
-        const int ty = y + 1 - tap / 3, tx = x + 1 - tap % 3;
+        const int ty = y + border - tap / 3, tx = x + border - tap % 3;
         if (ty >= 0 && tx >= 0 && ty % stride == 0 && tx % stride == 0) add(tap, ty / stride, tx / stride);
       }
       return found;

@@ -82,32 +82,38 @@ inline void statistics(const GroupNormJob& job, int n, float* center, float* sum
 
 } // namespace group_norm_detail
 
-// y [pictures, pixels, C], overwritten
+// y [pictures, pixels, C], overwritten. The few large pictures of an autoencoder are split among threads.
 inline void group_norm_forward(Pool& pool, const GroupNormJob& job, float* y) {
   const int channels = job.total(), size = channels / job.groups;
   pool.split(job.pictures, [&](Range pictures) {
     Scratch scratch;
-    float* scale = scratch.take(channels + kLanes);
-    float* shift = scratch.take(channels + kLanes);
-    for (int n = pictures.begin; n < pictures.end; n++) {
-      group_norm_detail::statistics(job, n, scale, shift);
-      for (int c = 0; c < channels; c++) {
-        const float* mean = job.statistics + ((size_t)n * job.groups + c / size) * 2;
-        scale[c] = job.gamma[c] * mean[1];
-        shift[c] = job.beta[c] - mean[0] * scale[c];
-      }
-      for (int s = 0, base = 0; s < 2; base += job.channels[s++]) {
-        const int width = job.channels[s];
-        const float* x = job.x[s] + (size_t)n * job.pixels * width;
-        float* out = y + (size_t)n * job.pixels * channels + base;
-        for (int p = 0; p < job.pixels; p++, x += width, out += channels)
-          for (int c = 0; c < width; c += kLanes) {
-            const int left = width - c;
-            const Vec z = load(x + c, left) * load(scale + base + c) + load(shift + base + c);
-            store(out + c, job.silu ? silu(z) : z, left);
-          }
-      }
+    float *center = scratch.take(channels + kLanes), *sums = scratch.take(channels + kLanes);
+    for (int n = pictures.begin; n < pictures.end; n++) group_norm_detail::statistics(job, n, center, sums);
+  });
+  const auto normalize = [&](int n, Range pixels) {
+    Scratch scratch;
+    float *scale = scratch.take(channels + kLanes), *shift = scratch.take(channels + kLanes);
+    for (int c = 0; c < channels; c++) {
+      const float* mean = job.statistics + ((size_t)n * job.groups + c / size) * 2;
+      scale[c] = job.gamma[c] * mean[1];
+      shift[c] = job.beta[c] - mean[0] * scale[c];
     }
+    for (int s = 0, base = 0; s < 2; base += job.channels[s++]) {
+      const int width = job.channels[s];
+      const size_t first = (size_t)n * job.pixels + pixels.begin;
+      const float* x = job.x[s] + first * width;
+      float* out = y + first * channels + base;
+      for (int p = pixels.begin; p < pixels.end; p++, x += width, out += channels)
+        for (int c = 0; c < width; c += kLanes) {
+          const int left = width - c;
+          const Vec z = load(x + c, left) * load(scale + base + c) + load(shift + base + c);
+          store(out + c, job.silu ? silu(z) : z, left);
+        }
+    }
+  };
+  const int parts = (pool.threads() + job.pictures - 1) / job.pictures;
+  pool.split(job.pictures * parts, [&](Range range) {
+    for (int i = range.begin; i < range.end; i++) normalize(i / parts, part_of(job.pixels, i % parts, parts));
   });
 }
 

@@ -39,7 +39,15 @@ struct Attention : Layer {
   const char* kind() const override { return "attention"; }
 
   void forward() override {
-    each_head([this](int n, int head) { attention_forward_head(job(), n, head); });
+    // An autoencoder's one head is work for all threads: each then takes some of its panels.
+    const AttentionJob all = job();
+    const int items = q->shape.n * heads, parts = (pool().threads() + items - 1) / items;
+    pool().split(items * parts, [&](Range range) {
+      for (int i = range.begin; i < range.end; i++) {
+        const int item = i / parts;
+        attention_forward_head(all, item / heads, item % heads, part_of(all.panels(), i % parts, parts));
+      }
+    });
   }
 
   void backward() override {

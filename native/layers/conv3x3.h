@@ -1,10 +1,11 @@
 // conv3x3.h   y = conv3x3(x) + b (+ e or + r), zero border of one, stride 1 or 2, optionally on an input
 //             that is upsampled x2 (nearest) on the way.
 //             x [n, H, W, C]  W [O, C, 3, 3]  b [O]  e [n, 1, 1, O] (the time embedding)
-//             y, r [n, H', W', O], H' = H, ⌈H/2⌉ (stride 2) or 2H (upsampled)
-// (1) y[q]  = b + e + r[q] + sum over taps: W[tap] x[q·stride + tap - 1]     overwritten
+//             y, r [n, H', W', O], H' = H, ⌈H/2⌉ (stride 2) or 2H (upsampled). Without the border before
+//             the first row and column (a = 0, as an autoencoder halves) H' = ⌊H/2⌋; else a = 1.
+// (1) y[q]  = b + e + r[q] + sum over taps: W[tap] x[q·stride + tap - a]     overwritten
 // (2) dx[p] = sum over (q, tap) that read p: W[tap]ᵀ dy[q]                   overwritten or accumulated
-// (3) dW[tap] = sum over q: dy[q] x[q·stride + tap - 1]ᵀ                      likewise
+// (3) dW[tap] = sum over q: dy[q] x[q·stride + tap - a]ᵀ                      likewise
 // (4) db = sum over n, q of dy;  de[n] = sum over q of dy[n]                  likewise
 // (5) dr = dy                                                                 likewise
 //             With a low-rank part: y += s B conv3x3'(x), A the kernel of conv3x3' (stride and upsampling as
@@ -24,6 +25,7 @@ struct Conv3x3 : Layer {
   struct Options {
     int stride = 1;
     bool upsample = false;
+    int border = 1;               // a: zeros before the first row and column; after the last: always 1
     Value* per_picture = nullptr; // e
     Value* residual = nullptr;    // r
     const LowRank* low_rank = nullptr; // outlives the tape
@@ -34,13 +36,14 @@ struct Conv3x3 : Layer {
   const LowRank* low_rank; // or null
   const int stride;
   const bool upsample;
+  const int border;
   const ConvGeometry geometry;
 
   Conv3x3(Tape& tape, Value* x, Block* w, Block* b) : Conv3x3(tape, x, w, b, Options{}) {}
   Conv3x3(Tape& tape, Value* x, Block* w, Block* b, Options options)
       : Layer(tape), x(reads(x)), e(reads(options.per_picture)), r(reads(options.residual)),
-        w(w), b(b), low_rank(options.low_rank), stride(options.stride), upsample(options.upsample),
-        geometry(x->shape.h, x->shape.w, options.stride, options.upsample) {
+        w(w), b(b), low_rank(options.low_rank), stride(options.stride), upsample(options.upsample), border(options.border),
+        geometry(x->shape.h, x->shape.w, options.stride, options.upsample, options.border) {
     if (e != nullptr && r != nullptr) throw std::logic_error("conv3x3 adds e or r, not both");
     const bool learns = w->trainable || low_rank != nullptr;
     if (learns) keeps(x);
@@ -76,7 +79,7 @@ struct Conv3x3 : Layer {
   }
 
   void graph_forward(Graph& graph) override {
-    Tensor sum = graph.plus(graph.conv(graph.weight(w), source(graph), stride, 1), graph.weight(b)); // (1)
+    Tensor sum = graph.plus(graph.conv(graph.weight(w), source(graph), stride, border), graph.weight(b)); // (1)
     if (e != nullptr) sum = graph.plus(sum, graph.tokens(e));
     if (low_rank != nullptr) sum = graph.plus(sum, graph.linear(up_rows(graph), nullptr, projected(graph)));
     graph.set_tokens(y, r ? graph.plus(sum, graph.tokens(r)) : sum);
@@ -84,7 +87,7 @@ struct Conv3x3 : Layer {
 
   void graph_backward(Graph& graph) override {
     Tensor dy = graph.gradient(y);
-    graph.add_gradient(w, graph.conv_grad_w(graph.weight(w), source(graph), dy, stride, 1)); // (3)
+    graph.add_gradient(w, graph.conv_grad_w(graph.weight(w), source(graph), dy, stride, border)); // (3)
     Tensor per_picture = graph.sum_over_tokens(dy);                                          // (4)
     graph.add_gradient(b, graph.sum_over_rows(per_picture));
     if (e != nullptr) graph.add_gradient(e, per_picture);
@@ -93,7 +96,7 @@ struct Conv3x3 : Layer {
     if (low_rank != nullptr) {
       graph.add_gradient(low_rank->up[0], graph.linear_grad_w(projected(graph), dy));
       dz = ggml_scale(graph.context(), graph.linear_grad_x(up_rows(graph), dy), low_rank->scale);
-      graph.add_gradient(low_rank->down, graph.conv_grad_w(graph.weight(low_rank->down), source(graph), dz, stride, 1));
+      graph.add_gradient(low_rank->down, graph.conv_grad_w(graph.weight(low_rank->down), source(graph), dz, stride, border));
     }
     if (!x->needs_gradient) return;
     Tensor dx = gradient_of_source(graph, w, graph.gradient_planes(y)); // (2)
@@ -106,22 +109,23 @@ struct Conv3x3 : Layer {
 
  private:
   Tensor source(Graph& graph) const {
-    return upsample ? graph.upsample(graph.planes(x)) : graph.planes(x);
+    if (upsample) return graph.upsample(graph.planes(x));
+    return border == 1 ? graph.planes(x) : graph.pad_after(graph.planes(x));
   }
   Tensor gradient_of_source(Graph& graph, Block* block, Tensor g) const {
     const int scale = upsample ? 2 : 1;
-    return graph.conv_grad_x(graph.weight(block), g, graph.reversed_taps(9), stride, 1, x->shape.w * scale,
+    return graph.conv_grad_x(graph.weight(block), g, graph.reversed_taps(9), stride, border, x->shape.w * scale,
                              x->shape.h * scale);
   }
   Tensor projected(Graph& graph) const {
-    Tensor z = graph.conv(graph.weight(low_rank->down), source(graph), stride, 1);
+    Tensor z = graph.conv(graph.weight(low_rank->down), source(graph), stride, border);
     return ggml_scale(graph.context(), z, low_rank->scale);
   }
   Tensor up_rows(Graph& graph) const { return graph.weight(low_rank->up[0]); }
 
   // With few channels the transforms cost more than they save.
   bool by_winograd(const Block& block) const {
-    return stride == 1 && !upsample && std::min(block.in, block.out) >= kWinogradChannels;
+    return stride == 1 && !upsample && border == 1 && std::min(block.in, block.out) >= kWinogradChannels;
   }
   winograd::Pictures pictures() const { return {x->shape.n, x->shape.h, x->shape.w}; }
 

@@ -40,15 +40,23 @@ inline Weights describe_linear(Parameters& p, const std::string& name, int in, i
   return {w, describe_bias(p, name + ".bias", out, fan_in_uniform(in)), nullptr};
 }
 
-// Several tensors [out, in] as one matrix, so that one product computes all of them.
-inline Weights describe_stacked(Parameters& p, const std::vector<std::string>& names, int in, int out, bool bias) {
-  const int count = (int)names.size();
+// Several tensors `shape`, [out, in] or [out, in, 1, 1], as one matrix: one product computes all of them.
+inline Weights describe_stacked_as(Parameters& p, const std::vector<std::string>& names,
+                                   const std::vector<int>& shape, bool bias) {
+  const int count = (int)names.size(), out = shape[0], in = shape[1];
   Weights stacked{p.matrix(1, in, out * count), bias ? p.plain(1, out * count) : nullptr, nullptr};
   for (int i = 0; i < count; i++) {
-    p.name(names[i] + ".weight", {out, in}, {{stacked.w, 0, i * out, out}}, fan_in_uniform(in));
+    p.name(names[i] + ".weight", shape, {{stacked.w, 0, i * out, out}}, fan_in_uniform(in));
     if (bias) p.name(names[i] + ".bias", {out}, {{stacked.b, 0, i * out, out}}, fan_in_uniform(in));
   }
   return stacked;
+}
+
+inline Weights describe_stacked(Parameters& p, const std::vector<std::string>& names, int in, int out, bool bias) {
+  return describe_stacked_as(p, names, {out, in}, bias);
+}
+inline Weights describe_stacked_1x1(Parameters& p, const std::vector<std::string>& names, int in, int out) {
+  return describe_stacked_as(p, names, {out, in, 1, 1}, true);
 }
 
 // name.weight (ones) and name.bias (zeros): a norm's scale and shift

@@ -127,6 +127,55 @@ void check_safetensors(Checks& checks, const fs::path& folder) {
   }
 }
 
+// Every half survives; every F32 between two halves becomes the nearer one, or of two as near the even one.
+template <class Half>
+void check_halves(Checks& checks, const std::string& name, float (*widen)(Half), Half (*round)(float)) {
+  int changed = 0, wrong = 0;
+  const uint32_t infinity = name == "F16" ? 0x7C00 : 0x7F80;
+  for (uint32_t h = 0; h < 0x10000; h++) {
+    const auto half = static_cast<Half>(h);
+    const float value = widen(half);
+    if (std::isnan(value)) changed += !std::isnan(widen(round(value)));
+    else changed += round(value) != half;
+    const uint32_t size = h & 0x7FFF;
+    if (size + 1 >= infinity) continue;
+    const double here = value, next = widen(static_cast<Half>(h + 1));
+    const auto middle = static_cast<float>((here + next) / 2);  // exact: halves have few bits
+    wrong += round(middle) != (h & 1 ? h + 1 : h);
+    wrong += round(std::nextafter(middle, value)) != h;
+    wrong += round(std::nextafter(middle, static_cast<float>(next))) != h + 1;
+  }
+  checks.expect(name + " values that change when read and written", changed, 0);
+  checks.expect(name + " values that round to another than the nearest even", wrong, 0);
+}
+
+void check_rounding(Checks& checks, const fs::path& folder) {
+  check_halves<uint16_t>(checks, "F16", from_f16, to_f16);
+  check_halves<uint16_t>(checks, "BF16", from_bf16, to_bf16);
+  checks.holds("F16 ends at 65504", to_f16(65519.996f) == 0x7BFF && to_f16(65520) == 0x7C00 && to_f16(-1e9f) == 0xFC00);
+  const fs::path path = folder / "rounded.safetensors";
+  OutputFile out(path);
+  write_safetensors(out, {{"a", {2}, "F16"}, {"b", {1}, "BF16"}, {"c", {2}, "F32"}}, {},
+                    [](size_t, float* to) { to[0] = 1.00048828125f, to[1] = -0.1f; });
+  out.finish();
+  const Safetensors file(path);
+  const auto a = file.read(*file.find("a")), b = file.read(*file.find("b")), c = file.read(*file.find("c"));
+  checks.holds("three types in one file", a[0] == 1 && a[1] == from_f16(0xAE66) && b[0] == 1 && c[0] == 1.00048828125f &&
+                                              file.find("b")->dtype == "BF16" && fs::file_size(path) % 4 == 2);
+}
+
+void check_other_types(Checks& checks, const fs::path& folder) {
+  write_text(folder / "counts.safetensors", file_of(R"({"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", 8));
+  const Safetensors file(folder / "counts.safetensors", Safetensors::Types::all);
+  bool refused = false;
+  try {
+    file.read(*file.find("a"));
+  } catch (const FormatError& error) {
+    refused = std::string(error.what()).find("a is I64") != std::string::npos;
+  }
+  checks.holds("another type is seen, and not read", file.find("a")->dtype == "I64" && refused);
+}
+
 // Pictures of several kinds, so that every filter, literals, and short and long matches occur.
 void write_pngs(const fs::path& folder) {
   for (const auto& [name, width, height] :
@@ -153,6 +202,8 @@ int main(int argc, char** argv) {
   Checks checks;
   check_sha256(checks);
   check_safetensors(checks, folder);
+  check_rounding(checks, folder);
+  check_other_types(checks, folder);
   write_pngs(folder);
   return checks.exit_code();
 }

@@ -40,6 +40,7 @@ void conv3x3(GraphComparison& t) {
   };
   for (const Case& c : {Case{16, 32, 16, 16, {}, ""}, Case{5, 7, 3, 6, {}, ""},
                         Case{16, 16, 8, 8, {.stride = 2}, " stride 2"}, Case{5, 3, 5, 7, {.stride = 2}, " stride 2"},
+                        Case{16, 16, 8, 8, {.stride = 2, .border = 0}, " no border"}, Case{5, 3, 5, 7, {.stride = 2, .border = 0}, " no border"},
                         Case{16, 16, 4, 4, {.upsample = true}, " upsample"}, Case{3, 9, 3, 5, {.upsample = true}, " upsample"}}) {
     Parameters p;
     Block *w = p.matrix(9, c.in, c.out), *b = p.plain(1, c.out), *w2 = p.matrix(9, c.out, c.out), *b2 = p.plain(1, c.out);

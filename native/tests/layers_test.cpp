@@ -296,6 +296,9 @@ int main() {
   conv({1, 1, 1, 3}, 5, {});
   conv({2, 6, 5, 7}, 16, {.stride = 2}, " x2");
   conv({2, 8, 8, 16}, 12, {.stride = 2}, " x2");
+  conv({2, 6, 8, 7}, 16, {.stride = 2, .border = 0}, " x2 (0, 1)");
+  conv({2, 5, 7, 16}, 12, {.stride = 2, .border = 0}, " x2 (0, 1)");
+  conv({1, 2, 3, 3}, 5, {.stride = 2, .border = 0}, " x2 (0, 1)");
   conv({2, 3, 5, 9}, 18, {.upsample = true}, " up");
   conv({1, 1, 1, 5}, 4, {.upsample = true}, " up");
   conv({1, 40, 20, 3}, 4, {}); // more than a block of pixels

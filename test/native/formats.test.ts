@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('hashes, safetensors and pictures', async () => {
-  await expectChecks('formats_test', 36, [folder]);
+  await expectChecks('formats_test', 43, [folder]);
   for (const name of ['noise', 'flat', 'gradient', 'pixel']) {
     const pixels = await sharp(join(folder, `${name}.png`))
       .raw()

@@ -6,7 +6,8 @@ const golden = join(import.meta.dirname, '..', 'golden');
 
 const programs = [
   { name: 'compute_test', what: 'random numbers, threads, parameters, optimizer', atLeast: 23 },
-  { name: 'layers_test', what: "every layer's gradients by finite differences", atLeast: 410 },
+  { name: 'layers_test', what: "every layer's gradients by finite differences", atLeast: 420 },
+  { name: 'vae_test', what: 'the autoencoder against PyTorch, and its codec', atLeast: 43 },
   { name: 'golden_test', what: 'U-Net and text encoder against PyTorch', atLeast: 470 },
   { name: 'clip_test', what: 'clip_skip, chunks and emphasis against PyTorch', atLeast: 48 },
 ];

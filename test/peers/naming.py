@@ -50,3 +50,22 @@ def sd_name(name: str, res_blocks: int, attention_levels_up: list[bool]) -> str:
         else:
             raise ValueError(name)
     return "model.diffusion_model." + ".".join(words)
+
+
+VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out": "proj_out"}
+VAE_LEVEL = {"resnets": "block", "downsamplers": "downsample", "upsamplers": "upsample"}
+
+
+def sd_vae_name(name: str, levels: int) -> str:
+    """diffusers' name of an autoencoder's tensor → that of Stable Diffusion 1.x's checkpoints."""
+    words = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut").split(".")
+    if words[1] == "mid_block":
+        kind, i, *rest = words[2:]
+        if kind == "attentions":
+            rest = [VAE_ATTENTION[rest[0]], rest[-1]]
+        words = [words[0], "mid", "attn_1" if kind == "attentions" else f"block_{int(i) + 1}", *rest]
+    elif words[1] in ("down_blocks", "up_blocks"):
+        down, level, kind, i, *rest = words[1] == "down_blocks", *words[2:]
+        at = level if down else str(levels - 1 - int(level))
+        words = [words[0], "down" if down else "up", at, VAE_LEVEL[kind], *([i] if kind == "resnets" else []), *rest]
+    return "first_stage_model." + ".".join(words)

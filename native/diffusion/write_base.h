@@ -1,0 +1,182 @@
+// A Stable Diffusion 1.x model as others read it: one .safetensors file of the original layout, or a
+// diffusers folder. The same weights give the same bytes: tensors come in the order in which the models
+// describe them, metadata by name. Both are whole or not there: written beside their place, synced, renamed.
+#pragma once
+
+#include <cmath>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compute/parameters.h"
+#include "diffusion/base_config.h"
+#include "diffusion/base_json.h"
+#include "formats/safetensors.h"
+
+namespace tiller {
+
+struct BaseModel {
+  UNetConfig unet;
+  VaeConfig vae;
+  ClipTextConfig text;
+  std::optional<Prediction> prediction;
+  std::vector<Parameters*> parameters;  // which hold the tensors between them
+};
+
+struct WriteOptions {
+  std::string dtype = "F16";                    // or BF16, F32
+  Buffer buffer = Buffer::weight;               // or average, where parameters have one
+  std::map<std::string, std::string> metadata;  // of a single file, beside our own
+  fs::path tokenizer;                           // a folder whose files a diffusers folder gets
+};
+
+namespace detail {
+
+struct Output {
+  std::string name;
+  std::vector<int64_t> shape;
+  const Parameter* tensor;
+};
+
+// One part's tensors in the order of a model of this size, wherever the weights lie.
+inline std::vector<Output> outputs_of(const BaseModel& model, const Parameters& described) {
+  std::vector<Output> outputs;
+  for (const Parameter& wanted : described.tensors()) {
+    const Parameter* found = nullptr;
+    for (const Parameters* parameters : model.parameters)
+      if (const Parameter* here = parameters->find(wanted.name)) found = here;
+    if (found == nullptr || found->shape != wanted.shape)
+      throw std::logic_error("the model to write lacks " + wanted.name);
+    outputs.push_back({wanted.name, {wanted.shape.begin(), wanted.shape.end()}, found});
+  }
+  return outputs;
+}
+inline std::vector<Output> unet_outputs(const BaseModel& model) {
+  Parameters described;
+  const UNet unet(described, model.unet);
+  return outputs_of(model, described);
+}
+inline std::vector<Output> vae_outputs(const BaseModel& model) {
+  Parameters described;
+  const Vae vae(described, model.vae);
+  return outputs_of(model, described);
+}
+inline std::vector<Output> text_outputs(const BaseModel& model) {
+  Parameters described;
+  const ClipText text(described, model.text);
+  return outputs_of(model, described);
+}
+
+inline void refuse_lost(const std::string& name, const float* values, size_t count, const std::string& dtype) {
+  for (size_t i = 0; i < count; i++) {
+    const float written = dtype == "F16" ? from_f16(to_f16(values[i])) : dtype == "BF16" ? from_bf16(to_bf16(values[i])) : values[i];
+    if (std::isfinite(written)) continue;
+    throw Failure(kBadData, "BASE_NOT_FINITE", name + " holds " + std::to_string(values[i]) + ", which " + dtype + " can't",
+                  std::isfinite(values[i]) ? "Write the model as BF16 or F32." : "Use the epoch before.");
+  }
+}
+
+inline void write_outputs(const fs::path& path, const std::vector<Output>& outputs,
+                          const std::map<std::string, std::string>& metadata, const WriteOptions& options) {
+  std::vector<TensorInfo> infos;
+  for (const auto& output : outputs) infos.push_back({output.name, output.shape, options.dtype});
+  OutputFile out(path);
+  write_safetensors(out, infos, metadata, [&](size_t i, float* to) {
+    const Parameter& tensor = *outputs[i].tensor;
+    const bool average = options.buffer == Buffer::average && std::as_const(*tensor.owner).data(Buffer::average) != nullptr;
+    tensor.store(to, average ? Buffer::average : Buffer::weight);
+    refuse_lost(outputs[i].name, to, tensor.size(), options.dtype);
+  });
+  out.finish();
+}
+
+inline void write_json(const fs::path& path, const Json& json) {
+  OutputFile out(path);
+  out.write(json.dump(2) + "\n");
+  out.finish();
+}
+
+// Runs `write` on a place beside `path`, and moves what it made there.
+template <class Write>
+void write_beside(const fs::path& path, const Write& write) {
+  const fs::path parent = fs::absolute(path).parent_path();
+  const fs::path temporary = parent / ("." + path.filename().string() + ".tmp-" + std::to_string(getpid()));
+  fs::remove_all(temporary);
+  try {
+    write(temporary);
+    rename_file(temporary, path);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+  sync_folder(parent);
+}
+
+}  // namespace detail
+
+// Replaces a file that is there. Errors: BASE_NOT_FINITE.
+inline void write_single_file(const fs::path& path, const BaseModel& model, const WriteOptions& options = {}) {
+  auto outputs = detail::unet_outputs(model);
+  for (const auto& part : {detail::vae_outputs(model), detail::text_outputs(model)})
+    outputs.insert(outputs.end(), part.begin(), part.end());
+  auto metadata = options.metadata;
+  metadata["format"] = "pt";
+  metadata["tiller.model"] = model_of_configs(model.unet, model.vae, model.text).dump();
+  if (model.prediction) metadata["modelspec.prediction_type"] = *model.prediction == Prediction::v ? "v" : "epsilon";
+  detail::write_beside(path, [&](const fs::path& to) { detail::write_outputs(to, outputs, metadata, options); });
+}
+
+namespace detail {
+
+inline void write_part(const fs::path& folder, const char* file, std::vector<Output> outputs, const NameTable& names,
+                       const Json& config, const WriteOptions& options) {
+  fs::create_directory(folder);
+  for (auto& output : outputs) {
+    const auto name = names.to_diffusers(output.name);
+    if (!name) throw std::logic_error(output.name + " has no name in diffusers");
+    output.name = *name;
+    const bool linear = name->find(".mid_block.attentions.0.to_") != std::string::npos; // an autoencoder's
+    if (linear && output.shape.size() == 4) output.shape.resize(2);
+  }
+  write_outputs(folder / file, outputs, {{"format", "pt"}}, options);
+  write_json(folder / "config.json", config);
+  sync_folder(folder);
+}
+
+inline bool copy_tokenizer(const fs::path& from, const fs::path& to) {
+  if (from.empty()) return false;
+  fs::create_directory(to);
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"}) {
+    if (!fs::is_regular_file(from / name)) continue;
+    const MappedFile file(from / name);
+    OutputFile out(to / name);
+    out.write(file.text());
+    out.finish();
+  }
+  sync_folder(to);
+  return true;
+}
+
+}  // namespace detail
+
+// `path` must not be there yet. Errors: BASE_NOT_FINITE.
+inline void write_diffusers_folder(const fs::path& path, const BaseModel& model, const WriteOptions& options = {}) {
+  if (fs::exists(path)) throw_errno("can't write " + path.string(), EEXIST);
+  const char* weights = "diffusion_pytorch_model.safetensors";
+  detail::write_beside(path, [&](const fs::path& to) {
+    fs::create_directory(to);
+    fs::create_directory(to / "scheduler");
+    detail::write_part(to / "unet", weights, detail::unet_outputs(model), unet_names(model.unet), json_of(model.unet), options);
+    detail::write_part(to / "vae", weights, detail::vae_outputs(model), vae_names(model.vae), json_of(model.vae), options);
+    detail::write_part(to / "text_encoder", "model.safetensors", detail::text_outputs(model), text_names(), json_of(model.text), options);
+    detail::write_json(to / "scheduler" / "scheduler_config.json", scheduler_json(model.prediction));
+    sync_folder(to / "scheduler");
+    const bool tokenizer = detail::copy_tokenizer(options.tokenizer, to / "tokenizer");
+    detail::write_json(to / "model_index.json", pipeline_json(model.unet, tokenizer));
+    sync_folder(to);
+  });
+}
+
+}  // namespace tiller
