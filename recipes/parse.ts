@@ -124,15 +124,35 @@ function startOf(document: Document, path: Path, atKey: boolean): number | undef
 }
 
 function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
-  const { base, data, trainer } = recipe;
+  const { trainer, data, samples } = recipe;
   return {
     ...recipe,
+    ...absolute(recipe, ['base', 'vae'], folder),
     trainer:
       typeof trainer === 'string' ? trainer : { command: resolveCommand(trainer.command, folder) },
-    ...(base === undefined ? {} : { base: resolvePath(base, folder) }),
-    ...(data === undefined ? {} : { data: { ...data, folder: resolvePath(data.folder, folder) } }),
+    ...(data === undefined
+      ? {}
+      : {
+          data: {
+            ...data,
+            ...absolute(data, ['folder', 'mask_folder', 'regularisation_folder'], folder),
+          },
+        }),
+    samples: { ...samples, ...absolute(samples, ['prompts_file'], folder) },
   };
 }
+
+/** Those of the keys that are given, as absolute paths. */
+const absolute = <Key extends string>(
+  section: { [key in Key]?: string | undefined },
+  keys: readonly Key[],
+  folder: string,
+): { [key in Key]?: string } =>
+  Object.fromEntries(
+    keys
+      .filter((key) => section[key] !== undefined)
+      .map((key) => [key, resolvePath(section[key]!, folder)]),
+  ) as { [key in Key]?: string };
 
 const resolvePath = (path: string, folder: string): string =>
   path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(folder, path);
