@@ -37,18 +37,17 @@ function inOurWords({ path, value, text }: Override): { overrides: Override[]; n
   const document = {};
   setIn(document, path, value);
   const source = { file: undefined, lineOf: () => undefined };
-  const { value: ours, origins, problems, notes } = translate(document, source);
+  const { value: ours, origins, problems, notes } = translate(document, source, { isPart: true });
   const [problem] = problems;
   if (problem !== undefined) {
-    throw new TillerError('USAGE', `--set ${text}: ${problem.what}`, {
-      ...(problem.advice === undefined ? {} : { hint: problem.advice }),
-    });
+    const { what, advice: hint } = problem;
+    throw new TillerError('USAGE', `--set ${text}: ${what}`, hint === undefined ? {} : { hint });
   }
   const overrides = [...origins.keys()].map((key) => {
     const to = key.split('.');
     return { path: to, value: getIn(ours, to), text };
   });
-  return { overrides, notes: notes.filter((note) => !note.startsWith('model.architecture')) };
+  return { overrides, notes };
 }
 
 function readValue(path: string[], value: string, text: string): unknown {

@@ -34,7 +34,7 @@ export function parseRecipe(text: string, { folder, set = [], file }: ParseOptio
   const overrides = given.flatMap((one) => one.overrides);
   const { value: document, source } = readDocument(text, file);
   const named = readNamedFiles(document, source, folder);
-  const written = translate(document, source, named.documents);
+  const written = translate(document, source, { more: named.documents });
   const misplaced = overrides.flatMap((override) => applyOverride(written.value, override));
   const result = recipeSchema.safeParse(written.value);
   const places: Places = { source, origins: written.origins, overrides };

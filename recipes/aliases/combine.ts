@@ -4,49 +4,9 @@
  */
 import { network } from './network.ts';
 import { lengthOf } from './length.ts';
-import { type Assignment, isEmpty, type Setting, type SettingProblem, wrong } from './setting.ts';
-import { numeric } from './values.ts';
-
-/** The settings of a document by name, while they are being understood. */
-export class Settings {
-  readonly #byName: Map<string, Setting>;
-  readonly assignments: Assignment[] = [];
-  readonly problems: SettingProblem[] = [];
-  /** What was understood to change nothing, beside why. */
-  readonly unneeded: { name: string; why: string }[] = [];
-
-  constructor(settings: readonly Setting[]) {
-    this.#byName = new Map(
-      settings.filter(({ value }) => !isEmpty(value)).map((setting) => [setting.name, setting]),
-    );
-  }
-
-  /** The first of the names that is given; it is still there afterwards. */
-  find(...names: string[]): Setting | undefined {
-    const name = names.find((candidate) => this.#byName.has(candidate));
-    return name === undefined ? undefined : this.#byName.get(name);
-  }
-
-  /** The first of the names that is given; none of them is there afterwards. */
-  take(...names: string[]): Setting | undefined {
-    const found = this.find(...names);
-    for (const name of names) this.#byName.delete(name);
-    return found;
-  }
-
-  rest(): Setting[] {
-    return [...this.#byName.values()];
-  }
-
-  assign(to: string, value: unknown, from: Setting, note?: string): void {
-    this.assignments.push({
-      to: to.split('.'),
-      value,
-      from,
-      ...(note === undefined ? {} : { note }),
-    });
-  }
-}
+import { wrong } from './setting.ts';
+import type { Settings } from './settings.ts';
+import { numeric, pairsOf } from './values.ts';
 
 export function combine(settings: Settings): void {
   network(settings);
@@ -87,27 +47,31 @@ function resolution(settings: Settings): void {
 }
 
 function learningRates(settings: Settings): void {
-  const both = settings.find('learning_rate', 'lr');
-  const from = settings.take('unet_lr', 'learning_rate', 'lr');
+  const both = settings.take('learning_rate', 'lr');
+  const unet = settings.take('unet_lr');
+  const from = unet ?? both;
+  if (unet !== undefined && both !== undefined && settings.find('text_encoder_lr') !== undefined) {
+    settings.unneeded.push({ name: both.name, why: 'unet_lr and text_encoder_lr count more' });
+  }
   if (from !== undefined) settings.assign('train.learning_rate', numeric(from.value), from);
-  const only = settings.take('network_train_unet_only', 'train_text_encoder');
+  const unetOnly = settings.take('network_train_unet_only');
+  const only = unetOnly ?? settings.take('train_text_encoder');
   const rate = settings.take('text_encoder_lr');
-  const trains = settings.assignments.some(({ to }) => to[0] === 'lora');
+  // kohya's trainers train it beside a LoRA unless they are told not to; the others don't.
+  const kohyas = settings.foreign ? settings.network : undefined;
   const value = numeric(Array.isArray(rate?.value) ? rate.value[0] : rate?.value);
   if (only !== undefined && typeof only.value !== 'boolean') {
     settings.problems.push(wrong(only, `${String(only.value)} is not true or false`, ''));
     return;
   }
-  const asked = only && (only.name === 'train_text_encoder' ? only.value : !only.value);
-  const isTrained = asked ?? (rate !== undefined ? value !== 0 : trains);
-  const reason = only ?? rate ?? settings.assignments.find(({ to }) => to[0] === 'lora')?.from;
+  const asked = only && (only === unetOnly ? !only.value : only.value);
+  const isTrained = asked ?? (rate !== undefined ? value !== 0 : true);
+  const reason = only ?? rate ?? kohyas;
   if (reason === undefined) return;
   const note =
     only === undefined && isTrained === true
       ? 'train.text_encoder is true, as there without network_train_unet_only'
       : undefined;
-  // ai-toolkit, which has no such key at the network, leaves it alone unless it is told.
-  if (only === undefined && rate === undefined && reason.name === 'linear') return;
   settings.assign('train.text_encoder', isTrained, reason, note);
   if (isTrained !== true) return;
   const own = rate ?? both;
@@ -140,18 +104,6 @@ function optimizerArguments(settings: Settings): void {
       settings.assign(key, figures[index], from!, `${from!.name} ${name} is ${key} here`);
     }
   }
-}
-
-/** `["a=1", "b=2"]`, `"a=1 b=2"` or `{a: 1, b: 2}`. */
-export function pairsOf(value: unknown): [string, string][] {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return Object.entries(value).map(([name, inner]) => [name, String(inner)]);
-  }
-  const words = Array.isArray(value) ? value.map(String) : String(value).split(/\s+(?=\w+=)/);
-  return words.map((word) => {
-    const [name = '', ...rest] = word.split('=');
-    return [name.trim(), rest.join('=').trim()];
-  });
 }
 
 function average(settings: Settings): void {

@@ -25,7 +25,7 @@ export interface Gathered {
   foreign: boolean;
 }
 
-/** What a file of kohya's has, and a recipe of ours has not. */
+/** What a file of kohya's has. */
 const SIGNS = [
   'pretrained_model_name_or_path',
   'train_data_dir',
@@ -36,6 +36,8 @@ const SIGNS = [
   'datasets',
   'dataset_config',
 ];
+/** What a recipe of ours has, whatever names of theirs are in it. */
+const OURS = ['data', 'train', 'lora'];
 /** Names that need others to be understood. */
 const GROUPED = ['network_args', 'network_kwargs', 'optimizer_params'];
 /** In kohya's files an empty key stands for nothing, whatever it is called. */
@@ -52,13 +54,18 @@ export function gather(document: Record<string, unknown>, source: Source): Gathe
     );
     return { own, settings, problems, foreign: true };
   }
-  const flat = flattened(document, source);
+  const foreign = isForeign(document);
+  const flat = flattened(document, source, foreign);
   const subsets = subsetsOf(document, source);
-  const names = new Set([...flat.settings.map(({ name }) => name), ...Object.keys(document)]);
-  const foreign = SIGNS.some((sign) => names.has(sign));
   const { settings, problems } = fromSubsets(subsets);
   const own = foreign ? withoutEmpty(flat.own) : flat.own;
   return { own, settings: [...flat.settings, ...settings], problems, foreign };
+}
+
+function isForeign(document: Record<string, unknown>): boolean {
+  const inner = Object.values(document).filter(isRecord).flatMap(Object.keys);
+  const names = new Set([...Object.keys(document), ...inner]);
+  return SIGNS.some((sign) => names.has(sign)) && !OURS.some((key) => isRecord(document[key]));
 }
 
 const withoutEmpty = (own: Record<string, unknown>): Record<string, unknown> =>
@@ -77,14 +84,16 @@ const isOurs = ([key, ...rest]: Path): boolean => {
 };
 
 /** Their names at the top, in our sections, and in sections that hold nothing else. */
-function flattened(document: Record<string, unknown>, source: Source) {
+function flattened(document: Record<string, unknown>, source: Source, foreign: boolean) {
   const own: [string, unknown][] = [];
   const settings: Setting[] = [];
   const take = (name: string, value: unknown, path: Path) =>
     settings.push({ name, value, path, source });
   for (const [key, value] of Object.entries(document)) {
     if (SUBSET_KEYS.has(key)) continue;
-    if (isOurs([key])) {
+    // The same name in both languages: theirs may write a number as text.
+    if (foreign && aliases.has(key) && !isRecord(value)) take(key, value, [key]);
+    else if (isOurs([key])) {
       if (!isRecord(value) || key === 'settings') own.push([key, value]);
       else {
         const inner = Object.entries(value).filter(([name, entry]) => {

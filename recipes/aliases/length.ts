@@ -1,5 +1,5 @@
 /** How long is trained: steps in all become epochs of steps. */
-import type { Settings } from './combine.ts';
+import type { Settings } from './settings.ts';
 import { wrong } from './setting.ts';
 import { numeric } from './values.ts';
 

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { quoted } from '../problem.ts';
 import { type Path, shapeAt } from '../shape.ts';
 import { getIn, setIn } from '../tree.ts';
-import { combine, Settings } from './combine.ts';
+import { combine } from './combine.ts';
 import { gather, type Gathered } from './gather.ts';
 import { refused } from './refused.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type Source,
   wrong,
 } from './setting.ts';
+import { Settings } from './settings.ts';
 import { aliases } from './table.ts';
 import { unused } from './unused.ts';
 import { numeric } from './values.ts';
@@ -29,25 +30,32 @@ export interface Translation {
   notes: string[];
 }
 
+export interface TranslateOptions {
+  /** Files that this one names. */
+  more?: readonly { document: Record<string, unknown>; source: Source }[];
+  /** It is no file, but something that is set in one. */
+  isPart?: boolean;
+}
+
 export function translate(
   document: Record<string, unknown>,
   source: Source,
-  more: readonly { document: Record<string, unknown>; source: Source }[] = [],
+  { more = [], isPart = false }: TranslateOptions = {},
 ): Translation {
-  const gathered = gather(document, source);
+  const found = gather(document, source);
+  const gathered = isPart ? { ...found, foreign: false } : found;
   const others = more.map((other) => gather(other.document, other.source));
   const all = [...gathered.settings, ...others.flatMap(({ settings }) => settings)];
-  const settings = new Settings(all);
+  const settings = new Settings(all, gathered.foreign);
   settings.problems.push(...[gathered, ...others].flatMap(({ problems }) => problems));
   combine(settings);
-  // Same settings in another order must make the same notes.
   for (const setting of settings.rest()) understand(setting, settings);
   const value = structuredClone(gathered.own);
   const origins = new Map<string, Setting>();
   for (const assignment of settings.assignments) {
     put(value, assignment, origins, source, settings.problems);
   }
-  const notes = [...notesOf(settings), ...architecture(value, gathered, origins)];
+  const notes = [...notesOf(settings), ...(isPart ? [] : architecture(value, gathered, origins))];
   return { value, origins, problems: settings.problems, notes };
 }
 

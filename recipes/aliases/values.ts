@@ -73,3 +73,15 @@ export function numeric(value: unknown): unknown {
   }
   return Number(value);
 }
+
+/** `["a=1", "b=2"]`, `"a=1 b=2"` or `{a: 1, b: 2}`. */
+export function pairsOf(value: unknown): [string, string][] {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return Object.entries(value).map(([name, inner]) => [name, String(inner)]);
+  }
+  const words = Array.isArray(value) ? value.map(String) : String(value).split(/\s+(?=\w+=)/);
+  return words.map((word) => {
+    const [name = '', ...rest] = word.split('=');
+    return [name.trim(), rest.join('=').trim()];
+  });
+}
