@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { translate } from './aliases/translate.ts';
-import { isKnownName } from './aliases/gather.ts';
+import { isTheirName } from './aliases/gather.ts';
 import { TillerError } from './errors.ts';
 import type { Problem } from './problem.ts';
 import { shapeAt } from './shape.ts';
@@ -27,10 +27,7 @@ export function readOverride(given: string): { overrides: Override[]; notes: str
   }
   const path = key.trim().split('.');
   const override = { path, text, value: readValue(path, value, text) };
-  const isOurs = shapeAt(path) !== undefined;
-  return isOurs || path.length > 2 || !isKnownName(path.at(-1)!)
-    ? { overrides: [override], notes: [] }
-    : inOurWords(override);
+  return isTheirName(path) ? inOurWords(override) : { overrides: [override], notes: [] };
 }
 
 function inOurWords({ path, value, text }: Override): { overrides: Override[]; notes: string[] } {

@@ -40,11 +40,23 @@ const SIGNS = [
 const OURS = ['data', 'train', 'lora'];
 /** Names that need others to be understood. */
 const GROUPED = ['network_args', 'network_kwargs', 'optimizer_params'];
-/** In kohya's files an empty key stands for nothing, whatever it is called. */
+/** Of ai-toolkit's document, beside `config`. */
 const EXTRA = new Set(['job', 'meta']);
 
-export const isKnownName = (name: string): boolean =>
+const isKnownName = (name: string): boolean =>
   aliases.has(name) || unused.has(name) || refused.has(name) || GROUPED.includes(name);
+
+/**
+ * Whether it is another trainer's name where it may stand: at the top, or in our section of the key
+ * that it means. `samples.seed` is not the seed of the training.
+ */
+export function isTheirName(path: Path): boolean {
+  const [section, name] = path.map(String);
+  if (section === undefined || path.length > 2 || isOurs(path)) return false;
+  if (name === undefined) return isKnownName(section);
+  const alias = aliases.get(name);
+  return alias === undefined ? isKnownName(name) : alias.to.startsWith(`${section}.`);
+}
 
 export function gather(document: Record<string, unknown>, source: Source): Gathered {
   if (isAiToolkit(document)) {
@@ -68,6 +80,7 @@ function isForeign(document: Record<string, unknown>): boolean {
   return SIGNS.some((sign) => names.has(sign)) && !OURS.some((key) => isRecord(document[key]));
 }
 
+/** In kohya's files an empty key stands for nothing, whatever it is called. */
 const withoutEmpty = (own: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(own).filter(
@@ -97,7 +110,7 @@ function flattened(document: Record<string, unknown>, source: Source, foreign: b
       if (!isRecord(value) || key === 'settings') own.push([key, value]);
       else {
         const inner = Object.entries(value).filter(([name, entry]) => {
-          if (isOurs([key, name]) || !isKnownName(name)) return true;
+          if (!isTheirName([key, name])) return true;
           take(name, entry, [key, name]);
           return false;
         });

@@ -476,6 +476,13 @@ describe('their names in a recipe of ours', () => {
       'batch_size: 3 for train.batch, which is 2 by train_batch_size at line 3 (recipe.yaml, line 4). Say it once.',
     ]);
   });
+  test('in a section only for what is in that section', () => {
+    expect(refusal(`${data}samples: {seed: 5}`)).toEqual([
+      'seed: unknown key at samples.seed (recipe.yaml, line 3). Did you mean seed?',
+    ]);
+    expect(refusal(`${data}validation: {lr: 5}`)[0]).toContain('Did you mean train.learning_rate?');
+    expect(refusal(data, 'recipe.yaml', ['samples.lr=5'])[0]).toContain('unknown key');
+  });
   test('two of their names for one thing must agree', () => {
     expect(parse(`${data}lora_rank: 8\nnetwork_dim: 8`).recipe.lora?.rank).toBe(8);
     expect(refusal(`${data}lora_rank: 8\nnetwork_dim: 9`)).toEqual([

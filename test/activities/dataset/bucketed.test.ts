@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -200,6 +201,18 @@ describe('masks', () => {
     expect(problemsOf(set)).toEqual(['a.png mask-size', 'b.png mask-unreadable']);
     expect(set.problems[0]!.detail).toBe('it has 32 × 32 pixels, and its mask 32 × 31');
     expect(set.trainItems).toBe(1);
+  });
+
+  test('a damaged mask is noticed, and the set made anew', async () => {
+    await paint('a.png', 32, 32, (x) => [9, 9, 9, x < 16 ? 0 : 255]);
+    const first = await prepare({ ...allSizes, masks: 'alpha' });
+    const masks = join(dirname(first.manifest), 'masks.u8');
+    const good = readFileSync(masks);
+    expect((await prepare({ ...allSizes, masks: 'alpha' })).reused).toBe(true);
+    writeFileSync(masks, Buffer.alloc(good.length));
+    const again = await prepare({ ...allSizes, masks: 'alpha' });
+    expect(again).toMatchObject({ reused: false, hash: first.hash });
+    expect(readFileSync(masks)).toEqual(good);
   });
 
   test('a folder of masks that is not there', async () => {
