@@ -52,6 +52,9 @@ describe('the sizes', () => {
       '1024x256',
     ]);
   });
+  test('have a square, also if the resolution is no multiple of the step', () => {
+    expect(bucketsOf({ ...usual, resolution: 500 })).toContainEqual([448, 448]);
+  });
   test('are multiples of the step within their bounds, and each has its mirror image', () => {
     fc.assert(
       fc.property(settings, (given) => {
@@ -113,6 +116,9 @@ describe('the bucket of a picture', () => {
         const stored = coveringSize(width, height, bucket);
         expect(stored.width).toBeGreaterThanOrEqual(bucket[0]);
         expect(stored.height).toBeGreaterThanOrEqual(bucket[1]);
+        const scale = Math.max(bucket[0] / width, bucket[1] / height);
+        expect(Math.abs(stored.width - width * scale)).toBeLessThanOrEqual(0.5 + 1e-6);
+        expect(Math.abs(stored.height - height * scale)).toBeLessThanOrEqual(0.5 + 1e-6);
         expect(stored.width === bucket[0] || stored.height === bucket[1]).toBe(true);
         // At least half is seen, but for what rounding to whole pixels costs.
         const seen = (bucket[0] * bucket[1]) / (stored.width * stored.height);

@@ -11,6 +11,7 @@ test.each([
   ['one size, two micro-batches a step', items([8, 8], 150), 16, 2, 5],
   ['repeats', items([8, 8], 10, 3), 4, 1, 8],
   ['a lone picture of another size', [...items([8, 8], 16), ...items([8, 16], 1)], 16, 1, 2],
+  ['two lone pictures', [...items([8, 8], 1), ...items([8, 16], 1)], 16, 1, 2],
   ['steps that end with half of their micro-batches', items([8, 8], 5), 1, 2, 3],
   ['nothing', [], 4, 1, 1],
 ])('%s', (_, list, batch, accumulation, steps) => {

@@ -156,6 +156,9 @@ describe('a run that goes on', () => {
     rmSync(join(copy, 'a.txt'));
     await Promise.all([prepare(run), prepare(other)]);
     expect([said(run).length, said(other).length]).toEqual([1, 2]);
+    rmSync(file('a.txt'));
+    await prepare(run);
+    expect(said(run)[1]).toContain(`1 caption removed, such as ${file('a.txt')};`);
   });
 
   test('is refused if its set is gone', async () => {
