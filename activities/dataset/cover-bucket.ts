@@ -16,5 +16,9 @@ export function coveringSize(
   return { width: bucketWidth, height: Math.max(bucketHeight, scaled) };
 }
 
-export const resized = (rows: Rows, width: number, height: number): Uint8Array =>
-  Uint8Array.from(resample(rows, width, height, 'cubic'), toByte);
+export function resized(rows: Rows, width: number, height: number): Uint8Array {
+  const values = resample(rows, width, height, 'cubic');
+  const bytes = new Uint8Array(values.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = toByte(values[i]!);
+  return bytes;
+}

@@ -8,7 +8,7 @@
 export interface Rows {
   width: number;
   height: number;
-  channels: number;
+  channels: 1 | 3;
   /** Writes row y, width × channels numbers, into the line. */
   read: (y: number, line: Float64Array) => void;
 }
@@ -22,19 +22,21 @@ export function resample(
   rows: number,
   enlargement: Enlargement,
 ): Float64Array {
-  const across = contributions(width, columns, enlargement);
-  const down = contributions(height, rows, enlargement);
+  const across = flowOf(width, columns, enlargement);
+  const down = flowOf(height, rows, enlargement);
   const sums = new Float64Array(rows * columns * channels);
   const line = new Float64Array(width * channels);
   const narrow = new Float64Array(columns * channels);
   // Row by row, so that only one row of the picture is ever held as numbers.
   for (let y = 0; y < height; y++) {
-    if (down[y]!.length === 0) continue;
+    if (down.starts[y] === down.starts[y + 1]) continue;
     read(y, line);
     narrow.fill(0);
-    for (let x = 0; x < width; x++) addWeighted(narrow, line, x, channels, across[x]!);
-    for (const { to, weight } of down[y]!) {
-      const start = to * columns * channels;
+    if (channels === 3) addThree(narrow, line, across);
+    else addOne(narrow, line, across);
+    for (let k = down.starts[y]!; k < down.starts[y + 1]!; k++) {
+      const start = down.to[k]! * narrow.length;
+      const weight = down.weights[k]!;
       for (let i = 0; i < narrow.length; i++) sums[start + i]! += weight * narrow[i]!;
     }
   }
@@ -43,23 +45,32 @@ export function resample(
 
 export const toByte = (value: number): number => Math.min(255, Math.max(0, Math.round(value)));
 
-interface Contribution {
-  to: number;
-  weight: number;
+/** What flows where: of input i, entries starts[i] to starts[i + 1]. Arrays, as every pixel asks. */
+interface Flow {
+  starts: Int32Array;
+  to: Int32Array;
+  weights: Float64Array;
 }
 
-/** For each input position: the output positions it flows into, and with what weight. */
-function contributions(from: number, to: number, enlargement: Enlargement): Contribution[][] {
-  const list: Contribution[][] = Array.from({ length: from }, () => []);
+function flowOf(from: number, to: number, enlargement: Enlargement): Flow {
+  const list: [to: number, weight: number][][] = Array.from({ length: from }, () => []);
   const add = (input: number, output: number, weight: number) => {
-    if (weight !== 0) list[input]!.push({ to: output, weight });
+    if (weight !== 0) list[input]!.push([output, weight]);
   };
   for (let output = 0; output < to; output++) {
     if (to <= from) cover(output, from, to, add);
     else if (enlargement === 'linear') linear(output, from, to, add);
     else cubic(output, from, to, add);
   }
-  return list;
+  const starts = new Int32Array(from + 1);
+  for (const [input, entries] of list.entries())
+    starts[input + 1] = starts[input]! + entries.length;
+  const flat = list.flat();
+  return {
+    starts,
+    to: Int32Array.from(flat, ([output]) => output),
+    weights: Float64Array.from(flat, ([, weight]) => weight),
+  };
 }
 
 type Add = (input: number, output: number, weight: number) => void;
@@ -96,14 +107,23 @@ function cubic(output: number, from: number, to: number, add: Add): void {
   }
 }
 
-function addWeighted(
-  out: Float64Array,
-  line: Float64Array,
-  x: number,
-  channels: number,
-  list: Contribution[],
-): void {
-  for (const { to, weight } of list) {
-    for (let k = 0; k < channels; k++) out[to * channels + k]! += weight * line[x * channels + k]!;
+function addOne(out: Float64Array, line: Float64Array, { starts, to, weights }: Flow): void {
+  for (let x = 0; x < line.length; x++) {
+    for (let k = starts[x]!; k < starts[x + 1]!; k++) out[to[k]!]! += weights[k]! * line[x]!;
+  }
+}
+
+function addThree(out: Float64Array, line: Float64Array, { starts, to, weights }: Flow): void {
+  for (let x = 0, at = 0; at < line.length; x++, at += 3) {
+    const a = line[at]!;
+    const b = line[at + 1]!;
+    const c = line[at + 2]!;
+    for (let k = starts[x]!; k < starts[x + 1]!; k++) {
+      const start = to[k]! * 3;
+      const weight = weights[k]!;
+      out[start]! += weight * a;
+      out[start + 1]! += weight * b;
+      out[start + 2]! += weight * c;
+    }
   }
 }
