@@ -3,7 +3,7 @@ import type { NewRun } from '../db/runs.ts';
 import type { ParsedRecipe } from '../recipes/parse.ts';
 
 /** What the record keeps of a recipe in columns of their own. `device` is no longer `auto` here. */
-export const runFields = ({ recipe, hash }: ParsedRecipe): NewRun => ({
+export const runFields = ({ recipe, hash }: Omit<ParsedRecipe, 'notes'>): NewRun => ({
   name: recipe.name,
   recipe,
   recipeHash: hash,

@@ -1,5 +1,6 @@
 /** From a parsed recipe to a run that the engine knows. */
 import { stat } from 'node:fs/promises';
+import { appendEvent } from '../db/events.ts';
 import { createRun, type RunRow } from '../db/runs.ts';
 import { connectEngine, startRun } from '../engine/client.ts';
 import { TillerError } from '../recipes/errors.ts';
@@ -9,10 +10,18 @@ import type { Context } from './context.ts';
 import { bestDevice } from './devices.ts';
 import { runFields } from './run-fields.ts';
 
-export async function startFromRecipe(context: Context, written: Recipe): Promise<RunRow> {
+/** @param notes how the recipe was read, kept with the run */
+export async function startFromRecipe(
+  context: Context,
+  written: Recipe,
+  notes: readonly string[] = [],
+): Promise<RunRow> {
   const { db, env } = context;
   const recipe = { ...written, device: await deviceFor(written, context) };
   const run = createRun(db, runFields({ recipe, hash: recipeHash(recipe) }));
+  if (notes.length > 0) {
+    appendEvent(db, { run: run.id, kind: 'recipe', message: notes.join('; '), data: { notes } });
+  }
   await enqueue(db, env, run.id);
   return run;
 }

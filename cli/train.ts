@@ -30,15 +30,16 @@ export const trainCommand = (program: Command): Command =>
     .description('start a run, and Tiller in the background if it is not up; show its progress')
     .action(async (path: string, options: TrainOptions) => {
       const { name, set, detach } = options;
-      const { recipe } = await readRecipe(path, [
+      const { recipe, notes } = await readRecipe(path, [
         ...set,
         ...(name === undefined ? [] : [`name=${name}`]),
       ]);
+      for (const note of notes) process.stderr.write(`${note}\n`);
       await mustHaveData(recipe);
       return withRecord(options, async (context) => {
         const { db } = context;
         await ensureUp(context, (line) => process.stderr.write(`${line}\n`));
-        const run = await startFromRecipe(context, recipe);
+        const run = await startFromRecipe(context, recipe, notes);
         print(`run ${run.name} (${run.id})`);
         if (detach !== true) return watchRun(db, run.id);
         const url = runUrl(db, run.id);

@@ -37,6 +37,15 @@ export function appendEvent(
   return Number(lastInsertRowid);
 }
 
+/** Whether something was said of a run already. */
+export const hasEvent = (db: Db, run: string, code: string): boolean =>
+  db.orm
+    .select({ id: event.id })
+    .from(event)
+    .where(and(eq(event.run, run), eq(event.code, code)))
+    .limit(1)
+    .get() !== undefined;
+
 /** Oldest first. */
 export const eventsAfter = (db: Db, id: number, run?: string, limit = 1_000): EventRow[] =>
   db.orm

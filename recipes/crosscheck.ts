@@ -1,6 +1,6 @@
 /** What no single key can know: keys that must fit each other. */
-import type { Problem } from './problem.ts';
-import { quoted } from './problem.ts';
+import { crosscheckData } from './crosscheck-data.ts';
+import { type Problem, quoted } from './problem.ts';
 import type { Path } from './shape.ts';
 import type { Recipe } from './schema.ts';
 
@@ -9,22 +9,63 @@ export const MAX_STEPS = 99_999_999;
 /** GroupNorm's groups, as in Stable Diffusion 1.x. */
 export const GROUPS = 32;
 
+/** Pixels of a latent's pixel in Stable Diffusion, and its U-Net's three halvings. */
+const VAE = 8;
+const SD1 = VAE * 2 ** 3;
+
 /** A picture's sides must be multiples of this: the latent's factor, then one halving a level. */
 export const stride = ({ model }: Recipe): number =>
-  (model.latent === 'space-to-depth-2' ? 2 : 1) * 2 ** (model.channel_multipliers.length - 1);
+  model.architecture === 'sd1'
+    ? SD1
+    : (model.latent === 'space-to-depth-2' ? 2 : 1) * 2 ** (model.channel_multipliers.length - 1);
 
 export function crosscheck(recipe: Recipe): Problem[] {
   const general = [...steps(recipe), ...passes(recipe), ...betas(recipe)];
   // What the model's section says means nothing to a trainer that isn't ours.
   if (typeof recipe.trainer !== 'string') return general;
+  const sd1 = recipe.model.architecture === 'sd1';
   return [
     ...general,
-    ...levels(recipe),
-    ...channels(recipe),
-    ...textHeads(recipe),
+    ...(sd1 ? needsBase(recipe) : ownModel(recipe)),
     ...sizes(recipe),
+    ...crosscheckData(recipe, stride(recipe)),
     ...needsData(recipe),
   ];
+}
+
+const ownModel = (recipe: Recipe): Problem[] => [
+  ...levels(recipe),
+  ...channels(recipe),
+  ...textHeads(recipe),
+  ...onlySd1(recipe),
+];
+
+const needsBase = ({ base }: Recipe): Problem[] =>
+  base === undefined
+    ? [
+        {
+          path: ['base'],
+          what: 'missing, and model.architecture: sd1 is read from it',
+          advice:
+            'Name a Stable Diffusion 1.x checkpoint, such as v1-5-pruned-emaonly.safetensors.',
+        },
+      ]
+    : [];
+
+/** What would be passed over in silence. */
+function onlySd1({ vae, model, train }: Recipe): Problem[] {
+  const used: [Path, boolean][] = [
+    [['vae'], vae !== undefined],
+    [['model', 'clip_skip'], model.clip_skip !== 1],
+    [['train', 'text_encoder'], train.text_encoder],
+  ];
+  return used
+    .filter(([, given]) => given)
+    .map(([path]) => ({
+      path,
+      what: `means something only with model.architecture: sd1, not ${model.architecture}`,
+      advice: 'Leave it out, or set model.architecture.',
+    }));
 }
 
 function steps({ train }: Recipe): Problem[] {
@@ -108,21 +149,29 @@ function textHeads({ model }: Recipe): Problem[] {
 }
 
 function sizes(recipe: Recipe): Problem[] {
-  const sides: [Path, number | undefined][] = [
-    [['data', 'resolution'], recipe.data?.resolution],
-    ...recipe.samples.prompts.flatMap(({ width, height }, index): [Path, number | undefined][] => [
-      [['samples', 'prompts', index, 'width'], width],
-      [['samples', 'prompts', index, 'height'], height],
+  const { data, model, samples } = recipe;
+  const unit = stride(recipe);
+  const sampled = model.architecture === 'sd1' ? VAE : unit;
+  // The bound of an area needs to be a multiple of nothing.
+  const square = data?.fit === 'square' ? data.resolution : undefined;
+  const sides: [Path, number | undefined, number][] = [
+    [['data', 'resolution'], square, unit],
+    ...samples.prompts.flatMap(({ width, height }, index): [Path, number | undefined, number][] => [
+      [['samples', 'prompts', index, 'width'], width, sampled],
+      [['samples', 'prompts', index, 'height'], height, sampled],
     ]),
   ];
-  const unit = stride(recipe);
-  return sides.flatMap(([path, side]): Problem[] => {
-    if (side === undefined || side % unit === 0) return [];
+  const why =
+    model.architecture === 'sd1'
+      ? 'Stable Diffusion 1.x'
+      : `model.latent and ${model.channel_multipliers.length} levels`;
+  return sides.flatMap(([path, side, multiple]): Problem[] => {
+    if (side === undefined || side % multiple === 0) return [];
     return [
       {
         path,
         what: `${quoted(side)} pixels are a size that this U-Net can't do`,
-        advice: `Sides must be multiples of ${unit} (model.latent and ${recipe.model.channel_multipliers.length} levels): ${neighbours(side, unit)}.`,
+        advice: `Sides must be multiples of ${multiple} (${why}): ${neighbours(side, multiple)}.`,
       },
     ];
   });

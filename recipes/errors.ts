@@ -13,7 +13,7 @@ export const errorCatalogue = {
   // The recipe and the call
   USAGE: { exit: 2, summary: 'a command was called with wrong arguments' },
   RECIPE_NOT_FOUND: { exit: 2, summary: 'the recipe file is not there or cannot be read' },
-  RECIPE_SYNTAX: { exit: 2, summary: 'the recipe is not valid YAML' },
+  RECIPE_SYNTAX: { exit: 2, summary: 'the recipe is not valid YAML or TOML' },
   RECIPE_INVALID: { exit: 2, summary: 'a key of the recipe is unknown, missing or out of range' },
   RUN_NOT_FOUND: { exit: 2, summary: 'no run has this name or id' },
   EPOCH_NOT_FOUND: { exit: 2, summary: 'the run has no such epoch' },

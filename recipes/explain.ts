@@ -1,9 +1,10 @@
 /** Turns what zod found into problems that a person can act on. */
 import type { z } from 'zod';
+import { aliases } from './aliases/table.ts';
 import { nearest } from './nearest.ts';
-import { otherNames } from './other-names.ts';
 import { dotted, type Problem, quoted } from './problem.ts';
 import { allowed, keysOf, type Path, recipeShape, type Shape, shapeAt } from './shape.ts';
+import { getIn } from './tree.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -14,7 +15,7 @@ export function explain(issue: Issue, recipe: unknown, at: Path = []): Problem[]
     const branch = closestBranch(issue.errors);
     if (branch !== undefined) return branch.flatMap((inner) => explain(inner, recipe, path));
   }
-  return [wrongValue(path, valueAt(recipe, path), issue)];
+  return [wrongValue(path, getIn(recipe, path), issue)];
 }
 
 /** Of a union's alternatives, the one whose type the value has. */
@@ -34,7 +35,8 @@ function unknownKey(path: Path, key: string): Problem {
 
 /** The same key in another section, or what another trainer's key is called here. */
 function elsewhere(key: string): string | undefined {
-  if (Object.hasOwn(otherNames, key)) return otherNames[key];
+  const alias = aliases.get(key);
+  if (alias !== undefined) return alias.to;
   for (const [section, shape] of Object.entries(recipeShape.properties ?? {})) {
     if (key === section) return section;
     if (keysOf(shape).includes(key)) return `${section}.${key}`;
@@ -77,15 +79,4 @@ function sized(value: unknown): string {
     return `a text of ${value.length.toLocaleString('en-US')} characters`;
   if (Array.isArray(value)) return `a list of ${value.length} entries`;
   return quoted(value);
-}
-
-export function valueAt(recipe: unknown, path: Path): unknown {
-  let value = recipe;
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
-    value = Object.hasOwn(value, key)
-      ? (value as Record<string | number, unknown>)[key]
-      : undefined;
-  }
-  return value;
 }

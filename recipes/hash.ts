@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Recipe } from './schema.ts';
+import type { DataSettings, Recipe } from './schema.ts';
 
 /**
  * Names what determines the trained weights, apart from the content of data and base, which have
@@ -7,9 +7,24 @@ import type { Recipe } from './schema.ts';
  * so is where the pictures lie.
  */
 export function recipeHash(recipe: Recipe): string {
-  const { trainer, settings, seed, device, threads, base, model, data, train } = recipe;
-  const { folder: _, ...reading } = data ?? { folder: '' };
-  const decisive = { trainer, settings, seed, device, threads, base, model, data: reading, train };
+  const { trainer, settings, seed, device, threads, base, vae, model, lora, data, train } = recipe;
+  const reading: Partial<DataSettings> = { ...data };
+  for (const place of ['folder', 'mask_folder', 'regularisation_folder'] as const) {
+    delete reading[place];
+  }
+  const decisive = {
+    trainer,
+    settings,
+    seed,
+    device,
+    threads,
+    base,
+    vae,
+    model,
+    lora,
+    data: reading,
+    train,
+  };
   return createHash('sha256').update(canonicalJson(decisive)).digest('hex');
 }
 

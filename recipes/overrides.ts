@@ -1,7 +1,10 @@
-import { type Document, isCollection, parse } from 'yaml';
+import { parse } from 'yaml';
+import { translate } from './aliases/translate.ts';
+import { isTheirName } from './aliases/gather.ts';
 import { TillerError } from './errors.ts';
 import type { Problem } from './problem.ts';
 import { shapeAt } from './shape.ts';
+import { getIn, setIn } from './tree.ts';
 
 /** `--set key=value`, taken apart. */
 export interface Override {
@@ -13,7 +16,8 @@ export interface Override {
 
 const MAX_SHOWN = 80;
 
-export function readOverride(given: string): Override {
+/** Each in our words: one in another trainer's is those that it stands for. */
+export function readOverride(given: string): { overrides: Override[]; notes: string[] } {
   const text = given.length > MAX_SHOWN ? `${given.slice(0, MAX_SHOWN)}…` : given;
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
   if (key === undefined || value === undefined) {
@@ -22,7 +26,25 @@ export function readOverride(given: string): Override {
     });
   }
   const path = key.trim().split('.');
-  return { path, text, value: readValue(path, value, text) };
+  const override = { path, text, value: readValue(path, value, text) };
+  return isTheirName(path) ? inOurWords(override) : { overrides: [override], notes: [] };
+}
+
+function inOurWords({ path, value, text }: Override): { overrides: Override[]; notes: string[] } {
+  const document = {};
+  setIn(document, path, value);
+  const source = { file: undefined, lineOf: () => undefined };
+  const { value: ours, origins, problems, notes } = translate(document, source, { isPart: true });
+  const [problem] = problems;
+  if (problem !== undefined) {
+    const { what, advice: hint } = problem;
+    throw new TillerError('USAGE', `--set ${text}: ${what}`, hint === undefined ? {} : { hint });
+  }
+  const overrides = [...origins.keys()].map((key) => {
+    const to = key.split('.');
+    return { path: to, value: getIn(ours, to), text };
+  });
+  return { overrides, notes };
 }
 
 function readValue(path: string[], value: string, text: string): unknown {
@@ -39,23 +61,9 @@ function readValue(path: string[], value: string, text: string): unknown {
 }
 
 /** Writes an override into the recipe; says why where it can't. */
-export function applyOverride(document: Document, { path, value }: Override): Problem[] {
-  for (let depth = 1; depth < path.length; depth++) {
-    const parent = path.slice(0, depth);
-    const node = document.getIn(parent, true);
-    if (node === undefined || node === null || isCollection(node)) continue;
-    if (document.getIn(parent) === null) {
-      document.deleteIn(parent); // `train:` with nothing after it
-      continue;
-    }
-    return [
-      {
-        path,
-        what: `${parent.join('.')} is a value, not a section`,
-        advice: `Set ${parent.join('.')} itself.`,
-      },
-    ];
-  }
-  document.setIn(path, document.createNode(value));
-  return [];
+export function applyOverride(recipe: object, { path, value }: Override): Problem[] {
+  const inTheWay = setIn(recipe, path, value);
+  if (inTheWay === undefined) return [];
+  const parent = inTheWay.join('.');
+  return [{ path, what: `${parent} is a value, not a section`, advice: `Set ${parent} itself.` }];
 }

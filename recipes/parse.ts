@@ -1,14 +1,15 @@
-/** YAML to recipe: everything that is wrong is found in one go, each with its place. */
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
-import { type Document, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
+/** Text to recipe: everything that is wrong is found in one go, each with its place. */
+import type { Setting, SettingProblem, Source } from './aliases/setting.ts';
+import { translate } from './aliases/translate.ts';
 import { crosscheck } from './crosscheck.ts';
-import { TillerError } from './errors.ts';
 import { explain } from './explain.ts';
 import { recipeHash } from './hash.ts';
 import { applyOverride, type Override, readOverride } from './overrides.ts';
+import { withAbsolutePaths } from './paths.ts';
 import { dotted, type Problem, RecipeError } from './problem.ts';
+import { readDocument } from './read-document.ts';
+import { readNamedFiles } from './named-files.ts';
+import { readPromptsFile } from './prompts-file.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 import type { Path } from './shape.ts';
 
@@ -17,130 +18,97 @@ export interface ParseOptions {
   folder: string;
   /** `key=value` with a dotted key: what `--set` was given. */
   set?: readonly string[];
-  /** The file's name, for messages. */
+  /** The file's name, for messages; one that ends in .toml is TOML. */
   file?: string;
 }
 
 export interface ParsedRecipe {
   recipe: Recipe;
   hash: string;
+  /** What was read under another trainer's name, or not used, a line each. */
+  notes: string[];
 }
 
-/** Beyond this a file is not a recipe, and aliases in it may be a bomb. */
-const MAX_CHARACTERS = 1_000_000;
-
 export function parseRecipe(text: string, { folder, set = [], file }: ParseOptions): ParsedRecipe {
-  const overrides = set.map(readOverride);
-  const lines = new LineCounter();
-  const document = readYaml(text, lines, file);
-  const misplaced = overrides.flatMap((override) => applyOverride(document, override));
-  const written = toValue(document, file);
-  const result = recipeSchema.safeParse(written);
+  const given = set.map(readOverride);
+  const overrides = given.flatMap((one) => one.overrides);
+  const { value: document, source } = readDocument(text, file);
+  const named = readNamedFiles(document, source, folder);
+  const written = translate(document, source, { more: named.documents });
+  const misplaced = overrides.flatMap((override) => applyOverride(written.value, override));
+  const result = recipeSchema.safeParse(written.value);
+  const places: Places = { source, origins: written.origins, overrides };
+  const misread = [...named.problems, ...written.problems].map(describeSetting);
   const problems = [
     ...misplaced,
     ...(result.success
       ? crosscheck(result.data)
-      : result.error.issues.flatMap((issue) => explain(issue, written))),
+      : result.error.issues.flatMap((issue) => explain(issue, written.value))),
   ];
-  if (!result.success || problems.length > 0) {
-    const place = placeFinder(document, lines, overrides, file);
-    throw new RecipeError(problems.map((problem) => describe(problem, place)));
+  if (!result.success || misread.length + problems.length > 0) {
+    throw new RecipeError([...misread, ...problems.map((problem) => describe(problem, places))]);
   }
-  const recipe = withAbsolutePaths(result.data, folder);
-  return { recipe, hash: recipeHash(recipe) };
+  const absolute = withAbsolutePaths(result.data, folder);
+  const prompted = readPromptsFile(absolute);
+  const more = 'problems' in prompted ? prompted.problems : crosscheck(prompted.recipe);
+  if ('problems' in prompted || more.length > 0) {
+    throw new RecipeError(more.map((problem) => describe(problem, places)));
+  }
+  const notes = [...written.notes, ...given.flatMap((one) => one.notes)];
+  return { recipe: prompted.recipe, hash: recipeHash(prompted.recipe), notes };
 }
 
-function readYaml(text: string, lineCounter: LineCounter, file = 'The recipe'): Document {
-  if (text.length > MAX_CHARACTERS) {
-    throw new TillerError('RECIPE_SYNTAX', `${file} has ${text.length} characters`, {
-      hint: `A recipe has at most ${MAX_CHARACTERS}; is this the right file?`,
-    });
-  }
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  const [mistake] = [...document.errors, ...document.warnings];
-  if (mistake === undefined) return document as Document;
-  const { line, col } = lineCounter.linePos(mistake.pos[0]);
-  throw new TillerError(
-    'RECIPE_SYNTAX',
-    `${file} is not valid YAML at line ${line}, column ${col}: ${mistake.message}`,
-    { hint: 'Mend that line; indent with spaces, and quote text that holds ": " or " #".' },
+interface Places {
+  source: Source;
+  origins: ReadonlyMap<string, Setting>;
+  overrides: readonly Override[];
+}
+
+const describe = (
+  { path, subject, what, advice, atKey = false }: Problem,
+  places: Places,
+): string => {
+  const given = places.overrides.find(({ path: set }) => isPrefix(set, path));
+  const from = given === undefined ? originOf(path, places.origins) : undefined;
+  const name = subject ?? dotted(path);
+  const where =
+    given !== undefined
+      ? ` (--set ${given.text})`
+      : from === undefined
+        ? placeOf(places.source, path, atKey)
+        : placeOf(from.source, [...from.path, ...from.rest], from.rest.length === 0);
+  return sentence(
+    from === undefined ? name : `${name} (${from.name} as written)`,
+    what,
+    where,
+    advice,
   );
-}
+};
 
-function toValue(document: Document, file = 'The recipe'): unknown {
-  if (document.contents !== null && !isMap(document.contents)) {
-    throw new TillerError('RECIPE_SYNTAX', `${file} is not a set of keys and values`, {
-      hint: 'See recipes/examples/demo.yaml.',
-    });
+const describeSetting = ({ path, subject, what, advice, source }: SettingProblem): string =>
+  sentence(subject ?? dotted(path), what, placeOf(source, path, true), advice);
+
+const sentence = (name: string, what: string, where: string, advice: string | undefined): string =>
+  `${name}: ${what}${where}.${advice === undefined || advice === '' ? '' : ` ${advice}`}`;
+
+const isPrefix = (start: Path, path: Path): boolean =>
+  start.every((key, at) => String(key) === String(path[at]));
+
+/** The setting under another name that a key, or what it lies in, was read from. */
+function originOf(path: Path, origins: Places['origins']): (Setting & { rest: Path }) | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const from = origins.get(path.slice(0, length).join('.'));
+    if (from !== undefined) return { ...from, rest: path.slice(length) };
   }
-  try {
-    return (document.toJS({ maxAliasCount: 100 }) as unknown) ?? {};
-  } catch (error) {
-    throw new TillerError('RECIPE_SYNTAX', `${file} cannot be read: ${(error as Error).message}`, {
-      hint: 'Write values out instead of using YAML aliases.',
-      cause: error,
-    });
-  }
+  return undefined;
 }
 
-const describe = ({ path, subject, what, advice, atKey = false }: Problem, place: PlaceFinder) =>
-  `${subject ?? dotted(path)}: ${what}${place(path, atKey)}.${advice === undefined ? '' : ` ${advice}`}`;
-
-type PlaceFinder = (path: Path, atKey: boolean) => string;
-
-/** ` (line 12)`, ` (demo.yaml, line 12)` or ` (--set train.epochs=0)`; empty where nothing is written. */
-function placeFinder(
-  document: Document,
-  lines: LineCounter,
-  overrides: readonly Override[],
-  file: string | undefined,
-): PlaceFinder {
-  return (path, atKey) => {
-    const given = overrides.find(({ path: set }) =>
-      set.every((key, at) => key === String(path[at])),
-    );
-    if (given !== undefined) return ` (--set ${given.text})`;
-    const start = startOf(document, path, atKey);
-    const parts = [
-      ...(file === undefined ? [] : [file]),
-      ...(start === undefined ? [] : [`line ${lines.linePos(start).line}`]),
-    ];
-    return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-  };
+/** ` (line 12)` or ` (demo.yaml, line 12)`; empty where nothing is written. */
+function placeOf({ file, lineOf }: Source, path: Path, atKey: boolean): string {
+  const line = lineOf(path, atKey);
+  const parts = [
+    ...(file === undefined ? [] : [file]),
+    ...(line === undefined ? [] : [`line ${line}`]),
+  ];
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
-
-/** Where a key or its value begins; for a missing one, where its section does. */
-function startOf(document: Document, path: Path, atKey: boolean): number | undefined {
-  if (atKey || document.getIn(path, true) === undefined) {
-    const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-    const pair = isMap(parent)
-      ? parent.items.find((item) => isPair(item) && String(item.key) === String(path.at(-1)))
-      : undefined;
-    if (pair !== undefined && isNode(pair.key)) return pair.key.range?.[0];
-    return path.length > 1 ? startOf(document, path.slice(0, -1), true) : undefined;
-  }
-  const node = document.getIn(path, true);
-  return isNode(node) ? node.range?.[0] : undefined;
-}
-
-function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
-  const { base, data, trainer } = recipe;
-  return {
-    ...recipe,
-    trainer:
-      typeof trainer === 'string' ? trainer : { command: resolveCommand(trainer.command, folder) },
-    ...(base === undefined ? {} : { base: resolvePath(base, folder) }),
-    ...(data === undefined ? {} : { data: { ...data, folder: resolvePath(data.folder, folder) } }),
-  };
-}
-
-const resolvePath = (path: string, folder: string): string =>
-  path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(folder, path);
-
-/** A program named by a path, and arguments that are files beside the recipe. */
-const resolveCommand = (command: readonly string[], folder: string): string[] =>
-  command.map((word, index) => {
-    if (isAbsolute(word) || (index === 0 && !word.includes('/'))) return word;
-    const path = resolve(folder, word);
-    return index === 0 || existsSync(path) ? path : word;
-  });

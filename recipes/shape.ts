@@ -3,7 +3,7 @@
  * it, and docs/reference/recipe.md is tested against it.
  */
 import { z } from 'zod';
-import { recipeSchema } from './schema.ts';
+import { writtenSchema } from './schema.ts';
 
 export interface Shape {
   type?: string;
@@ -27,7 +27,7 @@ export interface Shape {
 
 export type Path = readonly (string | number)[];
 
-export const recipeShape = z.toJSONSchema(recipeSchema, { io: 'input' }) as Shape;
+export const recipeShape = z.toJSONSchema(writtenSchema, { io: 'input' }) as Shape;
 
 /** The shape at a path of a recipe; undefined where the schema has no such key. */
 export function shapeAt(path: Path, from: Shape = recipeShape): Shape | undefined {

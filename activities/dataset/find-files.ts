@@ -1,7 +1,5 @@
-import type { Dirent } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { TillerError } from '../../recipes/errors.ts';
+import { extname, relative } from 'node:path';
+import { walkFolder } from './walk-folder.ts';
 
 const PICTURES = new Set([
   '.png',
@@ -14,32 +12,65 @@ const PICTURES = new Set([
   '.avif',
   '.bmp',
 ]);
-/** Where a picture has both, the later one counts. */
-const CAPTIONS = ['.caption', '.txt'];
+/** Beside a picture X, this is its mask and no picture. */
+const MASK_ENDING = '-masklabel';
 const LEGAL = /^(licen[cs]e|notice|copying|readme)(\.(txt|md))?$/i;
 const SHOWN = /^(licen[cs]e|notice|copying)(\.(txt|md))?$/i;
 
+export interface FoundPicture {
+  file: string;
+  caption: string | null;
+  /** `X-masklabel.png` of a picture X. */
+  mask: string | null;
+}
+
 export interface FoundFiles {
   /** Relative paths, sorted by code unit so that the order is the same everywhere. */
-  pictures: { file: string; caption: string | null }[];
+  pictures: FoundPicture[];
   /** Captions that no picture has the name of. */
   strayCaptions: string[];
   /** Licence and notice at the top of the folder. */
   licences: string[];
 }
 
-/** Everything below the folder, symbolic links followed; names that begin with a dot are skipped. */
-export async function findFiles(folder: string, signal?: AbortSignal): Promise<FoundFiles> {
-  const files = (await walk(folder, signal)).sort();
-  const captions = new Map<string, string>(); // by stem
-  for (const ending of CAPTIONS) {
-    for (const file of files) {
-      if (extname(file).toLowerCase() === ending) captions.set(stemOf(file), file);
-    }
+export interface FindOptions {
+  captionEndings: readonly string[];
+  /** Folders with files of another kind, which may lie in this one. */
+  others: readonly string[];
+  /** Of the recipe, for messages. */
+  key: string;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * Everything below the folder, symbolic links followed; names that begin with a dot are skipped.
+ * @param captionEndings where a picture has several, the first counts
+ */
+export async function findFiles(
+  folder: string,
+  { captionEndings, others, key, signal }: FindOptions,
+): Promise<FoundFiles> {
+  const inside = others.map((other) => `${relative(folder, other)}/`);
+  const files = (await walkFolder(folder, signal, key))
+    .filter((file) => !inside.some((prefix) => file.startsWith(prefix)))
+    .sort();
+  const captions = captionsByStem(files, captionEndings);
+  const shown = files.filter(isPicture);
+  const stems = new Set(shown.map(stemOf));
+  const masks = new Map<string, string>();
+  for (const file of shown) {
+    const stem = stemOf(file);
+    const of = stem.endsWith(MASK_ENDING) ? stem.slice(0, -MASK_ENDING.length) : undefined;
+    if (of !== undefined && stems.has(of)) masks.set(of, file);
   }
-  const pictures = files
-    .filter((file) => PICTURES.has(extname(file).toLowerCase()))
-    .map((file) => ({ file, caption: captions.get(stemOf(file)) ?? null }));
+  const isMask = new Set(masks.values());
+  const pictures = shown
+    .filter((file) => !isMask.has(file))
+    .map((file) => ({
+      file,
+      caption: captions.get(stemOf(file)) ?? null,
+      mask: masks.get(stemOf(file)) ?? null,
+    }));
   for (const { file } of pictures) captions.delete(stemOf(file));
   return {
     pictures,
@@ -48,51 +79,32 @@ export async function findFiles(folder: string, signal?: AbortSignal): Promise<F
   };
 }
 
-const stemOf = (file: string): string => file.slice(0, file.length - extname(file).length);
-
-async function walk(folder: string, signal?: AbortSignal): Promise<string[]> {
-  const files: string[] = [];
-  const seen = new Set<string>(); // real paths, so that a link to a parent is no endless way
-  const visit = async (relative: string): Promise<void> => {
-    signal?.throwIfAborted();
-    const path = join(folder, relative);
-    const real = await realpath(path);
-    if (seen.has(real)) return;
-    seen.add(real);
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      if (entry.name.startsWith('.')) continue;
-      const name = relative === '' ? entry.name : `${relative}/${entry.name}`;
-      if (await isFolder(entry, join(folder, name))) await visit(name);
-      else files.push(name);
+function captionsByStem(files: readonly string[], endings: readonly string[]): Map<string, string> {
+  const captions = new Map<string, string>();
+  for (const ending of endings.toReversed()) {
+    for (const file of files) {
+      if (file.toLowerCase().endsWith(ending.toLowerCase())) {
+        captions.set(file.slice(0, file.length - ending.length), file);
+      }
     }
-  };
-  try {
-    await visit('');
-  } catch (error) {
-    throw folderFailure(error, folder);
   }
-  return files;
+  return captions;
 }
 
-async function isFolder(entry: Dirent, path: string): Promise<boolean> {
-  if (!entry.isSymbolicLink()) return entry.isDirectory();
-  const target = await stat(path).catch(() => null); // a dangling link: named when it is read
-  return target?.isDirectory() ?? false;
+/** Masks of a folder of their own, by the stem that they share with their picture. */
+export async function findMasks(
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const masks = new Map<string, string>();
+  for (const file of (await walkFolder(folder, signal, 'data.mask_folder')).sort()) {
+    if (!isPicture(file)) continue;
+    const stem = stemOf(file);
+    masks.set(stem.endsWith(MASK_ENDING) ? stem.slice(0, -MASK_ENDING.length) : stem, file);
+  }
+  return masks;
 }
 
-function folderFailure(error: unknown, folder: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  const reasons: Record<string, string> = {
-    ENOENT: 'is not there',
-    ENOTDIR: 'is not a folder',
-    EACCES: 'may not be read',
-    EPERM: 'may not be read',
-  };
-  const reason = code === undefined ? undefined : reasons[code];
-  if (reason === undefined) return error;
-  const path = (error as NodeJS.ErrnoException).path ?? folder;
-  return new TillerError('DATA_FOLDER_MISSING', `The data folder ${path} ${reason}`, {
-    hint: 'Mend data.folder in the recipe; a relative path starts at the recipe.',
-    cause: error,
-  });
-}
+export const isPicture = (file: string): boolean => PICTURES.has(extname(file).toLowerCase());
+
+export const stemOf = (file: string): string => file.slice(0, file.length - extname(file).length);

@@ -1,27 +1,24 @@
 /**
- * A folder of pictures and captions becomes a prepared data set: every picture once, at one size,
+ * A folder of pictures and captions becomes a prepared data set: every picture once, at its size,
  * under a name that is the hash of its content. What can't be used is left out, counted and named.
  */
 import { join } from 'node:path';
 import { TillerError } from '../../recipes/errors.ts';
+import type { DataSettings } from '../../recipes/schema.ts';
+import { findRegularisation, findTraining, type Found } from './candidates.ts';
 import { onDisk, removeFolder } from './disk.ts';
-import { findFiles, type FoundFiles } from './find-files.ts';
-import { fitPicture, parseColour } from './fit-picture.ts';
 import { holdOut } from './hold-out.ts';
 import { readLicence } from './licence.ts';
-import { makeManifest, PIXELS } from './manifest.ts';
+import { makeManifest, MASKS, PIXELS } from './manifest.ts';
 import { PixelFile } from './pixel-file.ts';
 import { publish, temporaryFolder } from './publish.ts';
-import { readCaption } from './read-caption.ts';
-import { type Picture, readPicture } from './read-picture.ts';
+import { regularise } from './regularise.ts';
+import { lookAt, recordSources } from './sources.ts';
+import { type Taken, takePictures } from './take-pictures.ts';
 import type { DataItem, DataProblem, ProblemKind } from './types.ts';
 
 export interface PrepareOptions {
-  folder: string;
-  resolution: number;
-  /** #rrggbb */
-  background: string;
-  validationShare: number;
+  data: DataSettings;
   seed: number;
   datasetsFolder: string;
   signal?: AbortSignal;
@@ -32,10 +29,12 @@ export interface PreparedDataset {
   hash: string;
   /** Absolute path of manifest.json. */
   manifest: string;
-  width: number;
-  height: number;
+  /** Pictures of the folder; those of regularisation are counted apart. */
   trainItems: number;
   validationItems: number;
+  regularisationItems: number;
+  /** Sizes that are trained. */
+  shapes: number;
   /** What was left out, each file by name, and how many of each kind. */
   problems: DataProblem[];
   problemCounts: Partial<Record<ProblemKind, number>>;
@@ -46,24 +45,31 @@ export interface PreparedDataset {
 }
 
 export async function prepareDataset(options: PrepareOptions): Promise<PreparedDataset> {
-  const { folder, resolution, datasetsFolder, signal } = options;
-  const found = await findFiles(folder, signal);
-  const licence = await readLicence(folder, found.licences);
+  const { data, datasetsFolder, signal } = options;
+  const training = await findTraining(data, signal);
+  const regularisation =
+    data.regularisation_folder === undefined
+      ? { candidates: [], problems: [], licences: [] }
+      : await findRegularisation(data, data.regularisation_folder, signal);
+  // Before any of it is read: what is edited meanwhile is then told as a change.
+  const sources = await lookAt(data, signal);
+  const licence = await readLicence(data.folder, training.licences);
   return onDisk(datasetsFolder, async () => {
     const temporary = await temporaryFolder(datasetsFolder);
     try {
-      const { items, problems, pixelsHash } = await readAll(found, temporary, options);
-      if (items.length === 0) throw emptyFolder(folder, problems);
-      divide(items, options);
-      const manifest = makeManifest(items, resolution, pixelsHash);
+      const read = await readAll(training, regularisation, temporary, options);
+      const { items, problems } = read;
+      const manifest = makeManifest(items, read.pixelsHash, read.masksHash);
       const { path, reused } = await publish(temporary, datasetsFolder, manifest);
+      await recordSources(path, data, sources);
+      const regularisationItems = items.filter((item) => item.regularisation).length;
       return {
         hash: manifest.hash,
         manifest: path,
-        width: resolution,
-        height: resolution,
-        trainItems: manifest.train.length,
+        trainItems: manifest.train.length - regularisationItems,
         validationItems: manifest.validation.length,
+        regularisationItems,
+        shapes: new Set(manifest.train.map(({ bucket }) => bucket.join('x'))).size,
         problemCounts: tally(problems),
         problems,
         licence,
@@ -76,81 +82,56 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   });
 }
 
-/** One picture in memory at a time: a data set may be larger than it. */
 async function readAll(
-  { pictures, strayCaptions }: FoundFiles,
+  training: Found,
+  regularisation: Found,
   temporary: string,
-  { folder, resolution, background, signal, onProgress }: PrepareOptions,
+  { data, seed, signal, onProgress }: PrepareOptions,
 ) {
-  const colour = parseColour(background);
-  const items: DataItem[] = [];
-  const problems: DataProblem[] = [];
-  const seen = new Map<string, DataItem>();
-  await using pixels = await PixelFile.create(join(temporary, PIXELS));
-  for (const [index, { file, caption }] of pictures.entries()) {
+  const total = training.candidates.length + regularisation.candidates.length;
+  let done = 0;
+  const tell = () => {
     signal?.throwIfAborted();
-    onProgress?.(index, pictures.length);
-    const read = await readItem(folder, file, caption);
-    if ('kind' in read) {
-      problems.push({ file, ...read });
-      continue;
-    }
-    const { picture, text } = read;
-    const twin = seen.get(picture.key);
-    if (twin !== undefined) {
-      problems.push({ kind: 'duplicate', file, detail: sameAs(twin, text) });
-      continue;
-    }
-    const captions = [{ text, weight: 1 }];
-    const item: DataItem = {
-      position: items.length,
-      key: picture.key,
-      file,
-      split: 'train',
-      captions,
-    };
-    await pixels.append(fitPicture(picture, resolution, colour));
-    seen.set(picture.key, item);
-    items.push(item);
+    onProgress?.(done++, total);
+  };
+  await using pixels = await PixelFile.create(join(temporary, PIXELS));
+  await using masks = await PixelFile.create(join(temporary, MASKS));
+  const taken = takePictures(data, { pixels, masks });
+  const { items, problems } = taken;
+  for (const candidate of training.candidates) {
+    tell();
+    await taken.take(candidate);
   }
-  onProgress?.(pictures.length, pictures.length);
-  for (const file of strayCaptions) {
-    problems.push({ kind: 'caption-without-picture', file, detail: 'no picture has its name' });
-  }
-  return { items, problems, pixelsHash: await pixels.finish() };
+  if (items.length === 0) throw emptyFolder(data.folder, [...problems, ...training.problems]);
+  divide(taken, data.validation_share, seed);
+  await regularise(regularisation.candidates, taken, seed, tell);
+  onProgress?.(total, total);
+  problems.push(...training.problems, ...regularisation.problems);
+  const hasMasks = masks.length > 0;
+  const masksHash = await masks.finish();
+  if (!hasMasks) await removeFolder(join(temporary, MASKS));
+  return {
+    items,
+    problems,
+    pixelsHash: await pixels.finish(),
+    masksHash: hasMasks ? masksHash : undefined,
+  };
 }
 
-async function readItem(
-  folder: string,
-  file: string,
-  caption: string | null,
-): Promise<{ picture: Picture; text: string } | Omit<DataProblem, 'file'>> {
-  // The picture first: a broken one is worth knowing about whether it has a caption or not.
-  const picture = await readPicture(join(folder, file));
-  if ('kind' in picture) return picture;
-  if (caption === null) {
-    return { kind: 'no-caption', detail: 'there is no .txt or .caption of its name' };
-  }
-  const words = await readCaption(join(folder, caption));
-  return 'kind' in words ? words : { picture, text: words.text };
-}
-
-function sameAs(twin: DataItem, text: string): string {
-  const other = twin.captions[0]?.text;
-  const captions = other === text ? '' : `, but is captioned “${text}” instead of “${other}”`;
-  return `it shows the same pixels as ${twin.file}${captions}`;
-}
-
-function divide(items: DataItem[], { validationShare, seed }: PrepareOptions): void {
+function divide({ items }: Taken, share: number, seed: number): void {
   const held = holdOut(
     items.map(({ key }) => key),
-    validationShare,
+    share,
     seed,
   );
-  for (const item of items) if (held.has(item.key)) item.split = 'validation';
+  for (const item of items) {
+    if (!held.has(item.key)) continue;
+    item.split = 'validation';
+    item.repeats = 1;
+  }
 }
 
-function tally(problems: readonly DataProblem[]): Partial<Record<ProblemKind, number>> {
+export function tally(problems: readonly DataProblem[]): Partial<Record<ProblemKind, number>> {
   const counts: Partial<Record<ProblemKind, number>> = {};
   for (const { kind } of problems) counts[kind] = (counts[kind] ?? 0) + 1;
   return counts;

@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { ProblemKind } from './types.ts';
+import type { Refusal } from './types.ts';
 
 /** More than any model sees; a larger file is not a caption. */
 const MAX_BYTES = 64 * 1024;
 
-export type CaptionResult = { text: string } | { kind: ProblemKind; detail: string };
+export type CaptionResult = { text: string } | Refusal;
 
 /** One caption, its white space made single spaces; or why it is not used. */
 export async function readCaption(path: string): Promise<CaptionResult> {

@@ -9,15 +9,15 @@ export interface Picture {
 }
 
 interface Manifest {
-  width: number;
-  height: number;
   pixels: string;
   train: ManifestItem[];
   validation: ManifestItem[];
 }
 
 interface ManifestItem {
-  index: number;
+  width: number;
+  height: number;
+  offset: number;
   captions: { text: string }[];
 }
 
@@ -25,10 +25,9 @@ interface ManifestItem {
 export async function readPictures(manifest: string): Promise<Picture[]> {
   const set = JSON.parse(await readFile(manifest, 'utf8')) as Manifest;
   const bytes = await readFile(join(dirname(manifest), set.pixels));
-  const size = set.width * set.height * 3;
-  return [...set.train, ...set.validation].map(({ index, captions }) => ({
+  return [...set.train, ...set.validation].map(({ width, height, offset, captions }) => ({
     caption: captions[0]!.text,
-    rgb: bytes.subarray(index * size, (index + 1) * size),
+    rgb: bytes.subarray(offset, offset + width * height * 3),
   }));
 }
 

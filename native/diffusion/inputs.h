@@ -30,19 +30,19 @@ struct Context {
 // A picture as a normalized latent.
 inline void fill_picture(const Context& c, const Dataset& data, const Item& item, bool flip,
                          std::vector<float>& latent) {
-  const auto width = static_cast<size_t>(data.width), stride = static_cast<size_t>(c.codec.stride());
+  const auto width = static_cast<size_t>(item.width), stride = static_cast<size_t>(c.codec.stride());
   const uint8_t* pixels = data.pixels(item);
   std::vector<uint8_t> mirrored;
   if (flip) {
-    mirrored.resize(data.picture_bytes());
+    mirrored.resize(item.pixel_count() * 3);
     for (size_t p = 0; p < mirrored.size() / 3; p++) {
       const size_t row = p / width * width, x = p % width;
       for (size_t k = 0; k < 3; k++) mirrored[3 * p + k] = pixels[3 * (row + width - 1 - x) + k];
     }
     pixels = mirrored.data();
   }
-  latent.resize(data.picture_bytes() / 3 / (stride * stride) * static_cast<size_t>(c.codec.channels()));
-  c.codec.encode(pixels, data.width, data.height, latent.data());
+  latent.resize(item.pixel_count() / (stride * stride) * static_cast<size_t>(c.codec.channels()));
+  c.codec.encode(pixels, item.width, item.height, latent.data());
   c.state.latent.normalize(latent);
 }
 

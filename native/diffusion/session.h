@@ -175,8 +175,8 @@ class Session {
 
   // ---- a step's parts ------------------------------------------------------------------------
 
-  int latent_width() const { return data_->width / codec_->stride(); }
-  int latent_height() const { return data_->height / codec_->stride(); }
+  int latent_width() const { return state_.width / codec_->stride(); }
+  int latent_height() const { return state_.height / codec_->stride(); }
 
   int64_t steps_per_epoch() const {
     if (recipe_.train.steps_per_epoch) return *recipe_.train.steps_per_epoch;

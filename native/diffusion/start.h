@@ -29,9 +29,10 @@ inline Vocabulary with_words_of(const Dataset& data, const Vocabulary& known) {
 inline LatentStatistics measure_latents(const Dataset& data, const LatentCodec& codec) {
   LatentMeter meter(codec.channels());
   const auto channels = static_cast<size_t>(codec.channels()), stride = static_cast<size_t>(codec.stride());
-  std::vector<float> latent(data.picture_bytes() / 3 / (stride * stride) * channels);
+  std::vector<float> latent;
   for (const auto& item : data.train) {
-    codec.encode(data.pixels(item), data.width, data.height, latent.data());
+    latent.resize(item.pixel_count() / (stride * stride) * channels);
+    codec.encode(data.pixels(item), item.width, item.height, latent.data());
     meter.add(latent);
   }
   return meter.statistics();
@@ -65,7 +66,10 @@ inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec&
     throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "there is no data, base or checkpoint to start from",
                   "Give the recipe a data section.");
   }
-  if (data) state.width = data->width, state.height = data->height;
+  if (data) {
+    const OneSize size = one_size(*data);
+    state.width = size.width, state.height = size.height;
+  }
   if (state.latent.mean.size() == static_cast<size_t>(codec.channels())) return state;
   throw Failure(kBadData, "CHECKPOINT_MISMATCH",
                 "the latents to start from have " + std::to_string(state.latent.mean.size()) +
@@ -83,7 +87,7 @@ inline void check_sizes(const Recipe& recipe, int multiple, const std::optional<
                       " pixels, but this model's sides must be multiples of " + std::to_string(multiple),
                   "Change the size, or give model.channel_multipliers fewer levels.");
   };
-  if (data) check("the pictures of the data set have", data->width, data->height);
+  if (data) check("the pictures of the data set have", state.width, state.height);
   for (size_t i = 0; i < recipe.samples.prompts.size(); i++) {
     const Prompt& prompt = recipe.samples.prompts[i];
     check("recipe.samples.prompts[" + std::to_string(i) + "] has", prompt.width.value_or(state.width),

@@ -41,8 +41,8 @@ bool validate(const Context& c, const Dataset& data, uint64_t seed, const GoOn& 
   }
   const UseAverage use(c.network, settings.average);
   const int batch = c.recipe.train.batch;
-  auto& pass = c.network.pass(Network::Use::measuring, batch, data.height / c.codec.stride(),
-                              data.width / c.codec.stride());
+  auto& pass = c.network.pass(Network::Use::measuring, batch, c.state.height / c.codec.stride(),
+                              c.state.width / c.codec.stride());
   const size_t bins = static_cast<size_t>(settings.bins), repeats = static_cast<size_t>(settings.repeats);
   const size_t total = data.validation.size() * bins * repeats;
   const auto timestep = [&](size_t bin) {

@@ -1,6 +1,8 @@
 // Schedules, min-SNR weights and samplers against diffusers (test/golden/schedules.json, made by
 // test/peers/schedules.py); codecs, words, draws, the learning rate by what they promise.
 //   diffusion_test GOLDEN.json
+#include <unistd.h>
+
 #include <cstdio>
 #include <map>
 #include <set>
@@ -129,7 +131,8 @@ void check_draws(Checks& checks) {
   for (uint64_t p = 5 * n; p-- > 0;) wrong += other.at(p).item != order.at(p).item;
   checks.expect("order is a function of the position", wrong, 0);
 
-  Item item{0, "00000000000000aa", 0xaa, {{"light", 1}, {"heavy", 3}, {"never", 0}}};
+  Item item{.key = "00000000000000aa", .name = 0xaa};
+  item.captions = {{"light", 1}, {"heavy", 3}, {"never", 0}};
   std::map<std::string, int> counts;
   double timesteps = 0, flips = 0;
   const int passes_drawn = 4000;
@@ -144,6 +147,45 @@ void check_draws(Checks& checks) {
   checks.expect("a caption of weight 0 is never chosen", counts["never"], 0);
   checks.expect("timesteps are even", std::fabs(timesteps / passes_drawn / 499.5 - 1), 0.03);
   checks.expect("half are mirrored", std::fabs(flips / passes_drawn - 0.5), 0.03);
+}
+
+// Two pictures of sizes of their own, the second with a mask, and one that is held out.
+void check_dataset(Checks& checks) {
+  const fs::path folder = fs::temp_directory_path() / ("tiller-dataset-" + std::to_string(getpid()));
+  fs::create_directories(folder);
+  const auto write = [&](const char* name, const std::string& text) {
+    OutputFile out(folder / name);
+    out.write(text);
+    out.finish();
+  };
+  std::string pixels;
+  for (int i = 0; i < (2 * 3 + 4 * 2 + 1) * 3; i++) pixels += static_cast<char>(i);
+  write("pixels.u8", pixels);
+  write("masks.u8", std::string("\x01\x02\x03\x04\x05\x06\x07\x08", 8));
+  write("manifest.json", R"({"version": 2, "channels": 3, "pixels": "pixels.u8", "masks": "masks.u8",
+    "train": [
+      {"key": "00000000000000aa", "file": "a.png", "width": 2, "height": 3, "bucket": [2, 2], "offset": 0,
+       "repeats": 5, "regularisation": true, "captions": [{"text": "a", "weight": 1}]},
+      {"key": "00000000000000ab", "file": "b/b.png", "width": 4, "height": 2, "bucket": [3, 2], "offset": 18,
+       "mask_offset": 0, "repeats": 1, "regularisation": false, "captions": [{"text": "b", "weight": 1}]}],
+    "validation": [
+      {"key": "00000000000000ac", "file": "c.png", "width": 1, "height": 1, "bucket": [1, 1], "offset": 42,
+       "repeats": 1, "regularisation": false, "captions": [{"text": "c", "weight": 1}]}]})");
+  const Dataset data(folder / "manifest.json");
+  const Item &a = data.train[0], &b = data.train[1], &c = data.validation[0];
+  checks.holds("a picture has its size, bucket, repeats and purpose",
+               a.width == 2 && a.height == 3 && a.bucket_width == 2 && a.bucket_height == 2 &&
+                   a.repeats == 5 && a.regularisation && a.file == "a.png" && a.name == 0xaa && a.is_cropped());
+  checks.holds("and its pixels", data.pixels(a)[0] == 0 && data.pixels(b)[0] == 18 && data.pixels(c)[2] == 44);
+  checks.holds("and its mask, or none", data.mask(a) == nullptr && data.mask(b)[7] == 8);
+  bool refused = false;
+  try {
+    one_size(data);
+  } catch (const Failure&) {
+    refused = true;
+  }
+  checks.holds("several sizes are not taken for one", refused);
+  fs::remove_all(folder);
 }
 
 void check_learning_rate(Checks& checks) {
@@ -167,6 +209,7 @@ int main(int argc, char** argv) {
   check_codecs(checks);
   check_words(checks);
   check_draws(checks);
+  check_dataset(checks);
   check_learning_rate(checks);
   return checks.exit_code();
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { prepareDataset, type PreparedDataset } from '../../activities/dataset/prepare.ts';
+import { dataSettings } from '../activities/dataset/settings.ts';
 import { type DemoData, demoPictures, writeDemoData } from '../../cli/demo-data.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tiller-demo-data-'));
@@ -15,10 +16,7 @@ let prepared: PreparedDataset;
 beforeAll(async () => {
   demo = await writeDemoData(folder);
   prepared = await prepareDataset({
-    folder,
-    resolution: 32,
-    background: '#ffffff',
-    validationShare: 0.06,
+    data: dataSettings({ folder, resolution: 32 }),
     seed: 42,
     datasetsFolder: join(root, 'datasets'),
   });

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from '@jest/globals';
 import { openRecord } from '../../db/connection.ts';
+import { eventsAfter } from '../../db/events.ts';
 import { homePaths } from '../../db/home.ts';
 import { isAlive, readProcesses } from '../../db/processes.ts';
 import { tiller } from './run-tiller.ts';
@@ -35,9 +36,12 @@ const stateOf = async (run: string): Promise<{ state: string; step: number }> =>
 test(
   'from train to done, with a pause on the way',
   async () => {
-    const set = ['--set', 'settings.milliseconds_per_step=100', '--set', 'train.epochs=2'];
+    const set = ['--set', 'settings.milliseconds_per_step=100', '--set', 'num_epochs=2'];
     const started = await tiller(home, ['train', recipe, '--name', 'mine', ...set, '--detach']);
     expect(started.err).toContain('starting Tiller in the background');
+    expect(started.err).toContain('num_epochs is train.epochs here');
+    const told = inRecord((db) => eventsAfter(db, 0)).find(({ kind }) => kind === 'recipe');
+    expect(told?.message).toBe('num_epochs is train.epochs here');
     expect(started.out).toMatch(/^run mine \(\w+\)\nhttp:\/\/127\.0\.0\.1:\d+\/runs\/\w+$/);
     expect(started.code).toBe(0);
 

@@ -51,6 +51,19 @@ describe('what is right', () => {
     expect(parse('data: {folder: ~/x}').recipe.data?.folder).toBe(join(homedir(), 'x'));
     expect(parse(`${data}base: ../w.safetensors`).recipe.base).toBe('/w.safetensors');
   });
+  test('defaults that depend on what is trained', () => {
+    const small = parse(data).recipe;
+    expect(small.train).toMatchObject({ batch: 16, prediction: 'v', learning_rate: 1e-3 });
+    expect([small.data?.resolution, small.samples.guidance]).toEqual([32, 3]);
+    const sd1 = `${data}base: x\nmodel: {architecture: sd1}\n`;
+    const full = parse(sd1).recipe;
+    expect(full.train).toMatchObject({ batch: 1, prediction: 'auto', learning_rate: 2e-6 });
+    expect([full.data?.resolution, full.samples.guidance]).toEqual([512, 7]);
+    expect(parse(`${sd1}lora: {}`).recipe.train.learning_rate).toBe(1e-4);
+    expect(parse(`${sd1}train: {batch: 3}`).recipe.train.batch).toBe(3);
+    expect(parse(`${data}train: {min_snr_gamma: 0}`).recipe.train.min_snr_gamma).toBeUndefined();
+    expect(parse(`${data}train: {prediction: epsilon}`).recipe.train.prediction).toBe('epsilon');
+  });
   test('a prompt may be a line of text', () => {
     const { recipe } = parse(`${data}samples: {prompts: [red heart, {text: cat, seed: 1}]}`);
     expect(recipe.samples.prompts).toEqual([
@@ -85,13 +98,13 @@ describe('what is wrong is named, with its place and what to do', () => {
     ],
     [
       'a key of another section',
-      `${data}learning_rate: 0.1`,
-      'learning_rate: unknown key at learning_rate (line 3). Did you mean train.learning_rate?',
+      `${data}beta_start: 0.1`,
+      'beta_start: unknown key at beta_start (line 3). Did you mean train.beta_start?',
     ],
     [
-      "another trainer's name",
-      `${data}train:\n  gradient_accumulation_steps: 2`,
-      'gradient_accumulation_steps: unknown key at train.gradient_accumulation_steps (line 4). Did you mean train.accumulation?',
+      "another trainer's name where it can't stand",
+      `${data}model:\n  text:\n    network_dim: 2`,
+      'network_dim: unknown key at model.text.network_dim (line 5). Did you mean lora.rank?',
     ],
     [
       'an unknown key that is like none',
@@ -101,7 +114,7 @@ describe('what is wrong is named, with its place and what to do', () => {
     [
       'a missing key',
       'data:\n  resolution: 32',
-      'data.folder: missing (line 1). It is: Folder of pictures, each with a caption of the same name ending in .txt or .caption.',
+      'data.folder: missing (line 1). It is: Folder of pictures, each with a caption of the same name.',
     ],
     [
       'a missing section',
@@ -188,6 +201,56 @@ describe('what is wrong is named, with its place and what to do', () => {
       `${data}train: {beta_start: 0.5}`,
       'train.beta_start: 0.5 is more than train.beta_end, 0.012 (line 3). Noise grows with the timestep: swap the two.',
     ],
+    [
+      'a Stable Diffusion without a base',
+      `${data}model: {architecture: sd1}`,
+      'base: missing, and model.architecture: sd1 is read from it. Name a Stable Diffusion 1.x checkpoint, such as v1-5-pruned-emaonly.safetensors.',
+    ],
+    [
+      'a size that Stable Diffusion cannot do',
+      'base: x\nmodel: {architecture: sd1}\ndata: {folder: x, resolution: 520}',
+      "data.resolution: 520 pixels are a size that this U-Net can't do (line 3). Sides must be multiples of 64 (Stable Diffusion 1.x): 512 or 576.",
+    ],
+    [
+      'a sample that Stable Diffusion cannot do',
+      `${data}base: x\nmodel: {architecture: sd1}\nsamples: {prompts: [{text: a, width: 516}]}`,
+      "samples.prompts.0.width: 516 pixels are a size that this U-Net can't do (line 5). Sides must be multiples of 8 (Stable Diffusion 1.x): 512 or 520.",
+    ],
+    [
+      'what only Stable Diffusion has',
+      `${data}train: {text_encoder: true}`,
+      'train.text_encoder: means something only with model.architecture: sd1, not sd1-unet (line 3). Leave it out, or set model.architecture.',
+    ],
+    [
+      'buckets of a step that the U-Net cannot do',
+      'data: {folder: x, fit: buckets, resolution: 256, bucket_step: 12}',
+      'data.bucket_step: 12 pixels are no multiple of 8, which sides must be for this U-Net (line 1). Set 16.',
+    ],
+    [
+      'buckets between which no size lies',
+      'data: {folder: x, fit: buckets, resolution: 512, bucket_min: 260, bucket_max: 300}',
+      'data.bucket_max: no multiple of data.bucket_step, 64, lies between 260 and 300 (line 1). Raise data.bucket_max, or lower data.bucket_min.',
+    ],
+    [
+      'buckets that are larger than the area',
+      'data: {folder: x, fit: buckets, resolution: 255}',
+      'data.resolution: a bucket has sides of at least 256, and an area of at most 255 × 255 (line 1). Raise data.resolution, or lower data.bucket_min.',
+    ],
+    [
+      'a folder of masks that is not read',
+      'data: {folder: x, mask_folder: m}',
+      'data.mask_folder: not read with data.masks: none (line 1). Set data.masks: folder.',
+    ],
+    [
+      'regularisation with the same pictures',
+      'data: {folder: x, regularisation_folder: x}',
+      'data.regularisation_folder: the same as data.folder (line 1). Name a folder of other pictures of the class.',
+    ],
+    [
+      'an ending without a dot',
+      'data: {folder: x, caption_extension: [txt]}',
+      'data.caption_extension.0: "txt" is not allowed (line 1). Allowed: an ending with its dot, such as .txt.',
+    ],
   ])('%s', (_, text, expected) => expect(problems(text)[0]).toBe(expected));
 
   test('everything at once, one line each', () => {
@@ -265,9 +328,14 @@ describe('the hash', () => {
     'base: x',
     'settings: {a: 1}',
     'model: {heads: 8}',
+    'lora: {}',
+    'train: {noise_offset: 0.1}',
   ])('%s changes it', (extra) => expect(hash(`${data}${extra}`)).not.toBe(hash(data)));
   test('neither the place of the pictures nor the order of keys changes it', () => {
     expect(hash('data: {folder: /elsewhere}')).toBe(hash(data));
+    expect(hash('data: {folder: a, masks: folder, mask_folder: b}')).toBe(
+      hash('data: {folder: a, masks: folder, mask_folder: c}'),
+    );
     expect(hash('seed: 3\ndata: {flip: true, folder: a}')).toBe(
       hash('data: {folder: a, flip: true}\nseed: 3'),
     );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { fitPicture, parseColour } from '../../../activities/dataset/fit-picture.ts';
+import { parseColour } from '../../../activities/dataset/colours.ts';
+import { fitPicture } from '../../../activities/dataset/fit-picture.ts';
 
 const white = parseColour('#ffffff');
 const picture = (width: number, height: number, at: (x: number, y: number) => number[]) => ({

@@ -19,6 +19,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { prepareDataset, type PrepareOptions } from '../../../activities/dataset/prepare.ts';
 import type { Manifest } from '../../../activities/dataset/types.ts';
+import type { DataSettings } from '../../../recipes/schema.ts';
+import { dataSettings } from './settings.ts';
 
 let root: string;
 let folder: string;
@@ -32,12 +34,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const prepare = (options: Partial<PrepareOptions> = {}) =>
+const prepare = (
+  data: Partial<DataSettings> = {},
+  options: Partial<Omit<PrepareOptions, 'data'>> = {},
+) =>
   prepareDataset({
-    folder,
-    resolution: 8,
-    background: '#ffffff',
-    validationShare: 0,
+    data: dataSettings({ folder, resolution: 8, validation_share: 0, ...data }),
     seed: 42,
     datasetsFolder,
     ...options,
@@ -99,11 +101,21 @@ describe('a folder of pictures', () => {
     ]);
     const manifest = readManifest(set.manifest);
     expect(manifest).toMatchObject({
-      version: 1,
+      version: 2,
       hash: set.hash,
+      channels: 3,
+    });
+    expect(manifest.masks).toBeUndefined();
+    expect(manifest.train[1]).toEqual({
+      key: set.items[1]!.key,
+      file: 'b.png',
       width: 8,
       height: 8,
-      channels: 3,
+      bucket: [8, 8],
+      offset: 192,
+      repeats: 1,
+      regularisation: false,
+      captions: [{ text: 'dark', weight: 1 }],
     });
     expect(manifest.train.map(({ key }) => key)).toEqual(set.items.map(({ key }) => key));
     const pixels = readPixels(set.manifest);
@@ -243,7 +255,7 @@ describe('the held-out part', () => {
     [1, 0.5, 0],
   ])('%i pictures at a share of %f: %i', async (count, validationShare, expected) => {
     await addMany(count);
-    const set = await prepare({ validationShare });
+    const set = await prepare({ validation_share: validationShare });
     expect(set.validationItems).toBe(expected);
     expect(set.trainItems).toBe(count - expected);
     expect(readManifest(set.manifest).validation).toHaveLength(expected);
@@ -255,14 +267,14 @@ describe('the held-out part', () => {
         .filter(({ split }) => split === 'validation')
         .map(({ key }) => key)
         .sort();
-    const first = await prepare({ validationShare: 0.2 });
-    const other = await prepare({ validationShare: 0.2, seed: 43 });
+    const first = await prepare({ validation_share: 0.2 });
+    const other = await prepare({ validation_share: 0.2 }, { seed: 43 });
     for (let i = 0; i < 40; i++) {
       const old = join(folder, `p${String(i).padStart(3, '0')}`);
       for (const ending of ['.png', '.txt'])
         execFileSync('mv', [old + ending, join(folder, `q${99 - i}${ending}`)]);
     }
-    const renamed = await prepare({ validationShare: 0.2 });
+    const renamed = await prepare({ validation_share: 0.2 });
     expect(held(renamed.items)).toEqual(held(first.items));
     expect(held(other.items)).not.toEqual(held(first.items));
   });
@@ -323,13 +335,16 @@ describe('on the disk', () => {
     for (let i = 0; i < 5; i++) await add(`${i}.png`, grey(i));
     const stop = new AbortController();
     const seen: number[] = [];
-    const prepared = prepare({
-      signal: stop.signal,
-      onProgress: (done) => {
-        seen.push(done);
-        if (done === 2) stop.abort(new Error('stopped'));
+    const prepared = prepare(
+      {},
+      {
+        signal: stop.signal,
+        onProgress: (done) => {
+          seen.push(done);
+          if (done === 2) stop.abort(new Error('stopped'));
+        },
       },
-    });
+    );
     await expect(prepared).rejects.toThrow('stopped');
     expect(seen).toEqual([0, 1, 2]);
     expect(readdirSync(datasetsFolder)).toEqual([]);

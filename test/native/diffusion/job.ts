@@ -26,8 +26,14 @@ export async function writeData(folder: string, count = 24): Promise<string> {
     const key = createHash('sha256').update(picture).digest('hex').slice(0, 16);
     const text = captions[index % captions.length] ?? '';
     return {
-      index,
       key,
+      file: `${index}.png`,
+      width: SIDE,
+      height: SIDE,
+      bucket: [SIDE, SIDE],
+      offset: index * bytes,
+      repeats: 1,
+      regularisation: false,
       captions: [
         { text, weight: 1 },
         { text: `${text} again`, weight: 0.5 },
@@ -35,10 +41,8 @@ export async function writeData(folder: string, count = 24): Promise<string> {
     };
   });
   const manifest = {
-    version: 1,
+    version: 2,
     hash: 'test',
-    width: SIDE,
-    height: SIDE,
     channels: 3,
     pixels: 'pixels.u8',
     train: items.slice(4),

@@ -5,7 +5,7 @@ import { expectChecks } from '../checks.ts';
 const goldenFile = (name: string) => join(import.meta.dirname, '../../golden', name);
 
 test('schedules and samplers as diffusers has them; codecs, words, draws', async () => {
-  await expectChecks('diffusion_test', 62, [goldenFile('schedules.json')]);
+  await expectChecks('diffusion_test', 66, [goldenFile('schedules.json')]);
 }, 300_000);
 
 test('samplers, spacings, zero terminal SNR and noise offset as diffusers has them', async () => {

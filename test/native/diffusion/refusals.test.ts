@@ -5,6 +5,11 @@ import { secondEpoch, useTrainer } from './harness.ts';
 import { checkpointPath, type JobChanges, jobFor, replaceFile, STEPS } from './job.ts';
 import { of, run } from './launch.ts';
 
+interface OddManifest {
+  train: object[];
+  validation: object[];
+}
+
 const { path, program, place, runJob, whole } = useTrainer();
 
 describe('a checkpoint that does not fit is refused by name', () => {
@@ -148,19 +153,69 @@ describe('a job that cannot be done is refused before the first step', () => {
     );
   });
 
-  test.each([
-    [{ width: 2 ** 32 + 16 }, 'has an impossible width, 4294967312$'],
-    [{ height: 0 }, 'has an impossible height, 0$'],
-    [{ pixels: '../data/pixels.u8' }, 'names pixels outside its folder$'],
-    [{ train: {} }, 'has pictures that are not in a list$'],
-  ])('a manifest with %j', async (changes, says) => {
+  const spoiled = async (change: (set: OddManifest) => object): Promise<string> => {
     const folder = path('odd');
     await cp(path('data'), folder, { recursive: true });
     const manifest = join(folder, 'manifest.json');
-    const good = JSON.parse(await readFile(manifest, 'utf8')) as object;
-    await writeFile(manifest, JSON.stringify({ ...good, ...changes }));
-    expect(await refusal({ data: { manifest } })).toMatch(
+    const good = JSON.parse(await readFile(manifest, 'utf8')) as OddManifest;
+    await writeFile(manifest, JSON.stringify({ ...good, ...change(good) }));
+    return refusal({ data: { manifest } });
+  };
+
+  test.each([
+    [{ version: 1 }, 'is of the unknown version 1$'],
+    [{ pixels: '../data/pixels.u8' }, 'names pixels outside its folder$'],
+    [{ masks: '/etc/passwd' }, 'names masks outside its folder$'],
+    [{ train: {} }, 'has pictures that are not in a list$'],
+    [{ train: [] }, 'has no picture to train on$'],
+  ])('a manifest with %j', async (changes, says) => {
+    expect(await spoiled(() => changes)).toMatch(
       new RegExp(`^65 TRAINER_BAD_DATA \\S*manifest.json ${says}`),
+    );
+  });
+
+  test.each([
+    [
+      { width: 2 ** 32 + 16 },
+      '/manifest.json gives picture \\w{16} an impossible width, 4294967312',
+    ],
+    [{ height: 0 }, '/manifest.json gives picture \\w{16} an impossible height, 0'],
+    [{ bucket: [8, -8] }, '/manifest.json gives picture \\w{16} an impossible bucket height, -8'],
+    [{ bucket: [16] }, "/manifest.json can't be read: .*"],
+    [{ bucket: [32, 16] }, '/manifest.json has a picture that does not cover its bucket: \\w{16}'],
+    [{ repeats: 0 }, '/manifest.json gives picture \\w{16} an impossible number of repeats, 0'],
+    [{ offset: -1 }, '/manifest.json names picture \\w{16}, which is past the end of its pixels'],
+    [{ offset: 23 * 768 + 1 }, '/manifest.json names picture \\w{16}, which is past the .* pixels'],
+    [{ mask_offset: 0 }, '/manifest.json has a mask and no masks: \\w{16}'],
+    [{ captions: [] }, '/manifest.json has a picture without a caption: \\w{16}'],
+    [{ key: 'F'.repeat(16) }, '/manifest.json has the key "F{16}", which is not 16 hex digits'],
+    [{ width: 8, height: 32, bucket: [8, 32] }, '23.png has a size, .* does not do yet'],
+    [{ bucket: [8, 8] }, '23.png has a size, .* does not do yet'],
+    [{ repeats: 2 }, '23.png has a size, repeats, .* does not do yet'],
+    [{ regularisation: true }, '23.png has a size, .* or a purpose of its own, .* not do yet'],
+  ])('a picture with %j', async (changes, says) => {
+    const last = (set: OddManifest) => ({
+      train: [...set.train.slice(0, -1), { ...set.train.at(-1), ...changes }],
+    });
+    expect(await spoiled(last)).toMatch(new RegExp(`^65 TRAINER_BAD_DATA \\S*${says}$`));
+  });
+
+  test('a held-out picture of another size', async () => {
+    const other = (set: OddManifest) => ({
+      validation: [{ ...set.validation[0], width: 32, height: 8, bucket: [32, 8] }],
+    });
+    expect(await spoiled(other)).toMatch(/^65 TRAINER_BAD_DATA 0.png has a size, .* not do yet$/);
+  });
+
+  test('a mask that is past the end of the masks', async () => {
+    await cp(path('data'), path('odd'), { recursive: true });
+    await writeFile(join(path('odd'), 'masks.u8'), Buffer.alloc(255));
+    const masked = (set: OddManifest) => ({
+      masks: 'masks.u8',
+      train: [{ ...set.train[0], mask_offset: 0 }],
+    });
+    expect(await spoiled(masked)).toMatch(
+      /^65 TRAINER_BAD_DATA \S*manifest.json names picture \w{16}, which is past the end of its masks$/,
     );
   });
 
