@@ -49,7 +49,7 @@ void check_zero_terminal_snr(Checks& checks, const nlohmann::json& golden) {
 }
 
 void check_noise_offset(Checks& checks, const nlohmann::json& golden) {
-  const Item item{0, "00000000000000aa", 0xaa, {}};
+  const Item item{.key = "00000000000000aa", .name = 0xaa};
   const auto theirs = golden["noise_offset"].get<Latent>();
   Latent noise(theirs.size());
   draw_noise(golden["seed"], 3, item, noise.data(), noise.size());
