@@ -176,19 +176,19 @@ class Parameters {
 
   // Fills the weights with f(seed, the tensor's name), and sets the average to the same.
   void initialize(uint64_t seed) {
-    std::vector<float> values;
-    for (auto& tensor : tensors_) {
-      const auto [kind, scale] = tensor.initialization;
-      RandomStream random(seed, Purpose::initialization, 0, hash_name(tensor.name));
-      values.resize(tensor.size());
-      for (auto& x : values) {
-        x = kind == Initialization::uniform  ? scale * (2 * random.uniform() - 1)
-            : kind == Initialization::normal ? scale * random.normal()
-                                             : (float)(kind == Initialization::ones);
-      }
-      tensor.load(values.data());
-    }
+    for (auto& tensor : tensors_) initialize(seed, tensor);
     reset_average();
+  }
+  void initialize(uint64_t seed, Parameter& tensor) {
+    const auto [kind, scale] = tensor.initialization;
+    RandomStream random(seed, Purpose::initialization, 0, hash_name(tensor.name));
+    std::vector<float> values(tensor.size());
+    for (auto& x : values) {
+      x = kind == Initialization::uniform  ? scale * (2 * random.uniform() - 1)
+          : kind == Initialization::normal ? scale * random.normal()
+                                           : (float)(kind == Initialization::ones);
+    }
+    tensor.load(values.data());
   }
 
   void reset_average() {

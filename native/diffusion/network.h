@@ -66,16 +66,19 @@ class Network {
   }
   // A Stable Diffusion 1.x base, and untrained adapters where there are any.
   void load(const BaseFiles& files, uint64_t seed) {
+    initialize_adapters(seed);
+    files.load(parameters, BasePart::unet);
+    files.load(parameters, BasePart::text);
+    parameters.reset_average();
+  }
+  // Adapters that change nothing yet, on weights that come from elsewhere.
+  void initialize_adapters(uint64_t seed) {
     for (const auto* adapters : {&adapters_, &text_adapters_}) {
       if (!*adapters) continue;
       for (const auto& entry : (*adapters)->entries())
         for (Parameter* tensor : {entry.down, entry.up}) parameters.initialize(seed, *tensor);
     }
-    files.load(parameters, BasePart::unet, is_of_base);
-    files.load(parameters, BasePart::text, is_of_base);
-    parameters.reset_average();
   }
-  static bool is_of_base(const Parameter& tensor) { return tensor.name.find(".lora_") == std::string::npos; }
 
   const UNetConfig& unet() const { return unet_->config; }
   int text_channels() const { return unet_->config.context_channels; }
