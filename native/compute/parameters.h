@@ -142,6 +142,12 @@ class Parameters {
     return n;
   }
 
+  size_t trained_count() const {
+    size_t n = 0;
+    for (const auto& tensor : tensors_) n += tensor.trainable() ? tensor.size() : 0;
+    return n;
+  }
+
   // Lays the blocks out, trainable ones first, group by group. Without `training` only weights are kept;
   // with `average` also their running average.
   void allocate(bool training, bool average = true) {

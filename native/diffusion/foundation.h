@@ -10,19 +10,23 @@
 #include "diffusion/recipe.h"
 #include "diffusion/state.h"
 #include "diffusion/text_reader.h"
+#include "diffusion/vae_files.h"
 #include "training/job.h"
+#include "training/machine.h"
 
 namespace tiller {
 
 struct Foundation {
   std::unique_ptr<BaseFiles> files;    // of Stable Diffusion 1.x; else null
-  std::unique_ptr<LatentCodec> codec;  // of a model with free sizes; else null
+  std::unique_ptr<VaeFiles> vae_files;  // another autoencoder than the base's; else null
+  std::unique_ptr<LatentCodec> codec;   // of a model with free sizes; else null
   UNetConfig unet;
   ClipTextConfig text;
   Prediction prediction = Prediction::epsilon;
 
   int latent_channels() const { return unet.out_channels; }
-  int stride() const { return files ? files->vae().stride() : codec->stride(); }
+  const VaeConfig& vae() const { return vae_files ? vae_files->config() : files->vae(); }
+  int stride() const { return files ? vae().stride() : codec->stride(); }
   // A picture's sides must be multiples of this.
   int size_multiple() const { return stride() * unet.size_multiple(); }
   // Made for inpainting: it sees the mask and the rest of the picture beside the latent.
@@ -63,6 +67,7 @@ inline UNetConfig unet_of_recipe(const Recipe::Model& model, const LatentCodec& 
 inline Foundation open_base(const Recipe& recipe) {
   Foundation found;
   found.files = std::make_unique<BaseFiles>(*recipe.base);
+  if (recipe.vae) found.vae_files = std::make_unique<VaeFiles>(*recipe.vae);
   found.unet = found.files->unet();
   found.text = found.files->text();
   if (recipe.model.clip_skip > found.text.layers)
@@ -89,17 +94,18 @@ inline std::unique_ptr<TextReader> make_reader(const Foundation& found, const Jo
                 "Use the base's own tokenizer: as a diffusers folder the base brings it.");
 }
 
-// The autoencoder: the base's, or another one's file or folder. `where` is the cache's folder.
-inline std::unique_ptr<LatentSpace> make_space(const Foundation& found, const Recipe& recipe, const Job& job, const State& state,
-                                               Pool& pool) {
+// With the base's autoencoder, or with another one's file or folder.
+inline std::unique_ptr<LatentSpace> make_space(const Foundation& found, const Job& job, const State& state, Pool& pool) {
   if (!found.files) return std::make_unique<PixelSpace>(*found.codec, state.latent);
-  const auto codec = [&files = *found.files, &pool] {
-    auto made = std::make_unique<VaeCodec>(pool, files.vae());
-    files.load(made->parameters, BasePart::vae);
+  const auto codec = [&found, &pool] {
+    auto made = std::make_unique<VaeCodec>(pool, found.vae());
+    if (found.vae_files) found.vae_files->load(made->parameters);
+    else found.files->load(made->parameters, BasePart::vae);
     return made;
   };
-  const std::string origin = job.latents_origin + " " + vector_set();
-  return std::make_unique<VaeSpace>(found.files->vae(), codec, job.latents, origin);
+  // The same numbers come from the same weights, kernels and threads alone.
+  const std::string origin = job.latents_origin + ", " + vector_set() + ", " + std::to_string(pool.threads()) + " threads";
+  return std::make_unique<VaeSpace>(found.vae(), codec, job.latents, origin);
 }
 
 }  // namespace tiller

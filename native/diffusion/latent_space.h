@@ -24,6 +24,10 @@ class LatentSpace {
                       std::vector<float>& latent) = 0;
   // The latent of a picture of width x height pixels.
   virtual std::vector<uint8_t> decode(const std::vector<float>& latent, int width, int height) = 0;
+  // A rough look at what a latent shows, for previews: quick, and of the same size.
+  virtual std::vector<uint8_t> glance(const std::vector<float>& latent, int width, int height) {
+    return decode(latent, width, height);
+  }
   // Whether a picture's latent needs no work any more; and that work, ahead of its use.
   virtual bool is_ready(std::span<const uint8_t>, int, int) const { return true; }
   virtual void prepare(std::span<const uint8_t>, int, int) {}
@@ -82,6 +86,22 @@ class VaeSpace : public LatentSpace {
   }
   std::vector<uint8_t> decode(const std::vector<float>& latent, int width, int height) override {
     return codec().decode(latent, height / stride(), width / stride());
+  }
+  // The four channels of Stable Diffusion's latents are nearly brightness and colours: a linear map shows
+  // what it will be, without the autoencoder. Its numbers are a least-squares fit that its users share.
+  std::vector<uint8_t> glance(const std::vector<float>& latent, int width, int height) override {
+    static constexpr float kMap[4][3] = {
+        {0.298f, 0.207f, 0.208f}, {0.187f, 0.286f, 0.173f}, {-0.158f, 0.189f, 0.264f}, {-0.184f, -0.271f, -0.473f}};
+    if (channels() != 4) return decode(latent, width, height);
+    const auto columns = static_cast<size_t>(width / stride()), s = static_cast<size_t>(stride());
+    std::vector<uint8_t> rgb(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
+    for (size_t i = 0; i < rgb.size(); i++) {
+      const size_t pixel = i / 3, x = pixel % static_cast<size_t>(width) / s, y = pixel / static_cast<size_t>(width) / s;
+      float value = 0;
+      for (size_t k = 0; k < 4; k++) value += latent[(y * columns + x) * 4 + k] * kMap[k][i % 3];
+      rgb[i] = static_cast<uint8_t>(std::clamp((value + 1) * 127.5f, 0.f, 255.f));
+    }
+    return rgb;
   }
   bool is_ready(std::span<const uint8_t> rgb, int width, int height) const override {
     if (!cache_) return true; // nothing would be kept

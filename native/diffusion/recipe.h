@@ -231,8 +231,6 @@ inline Recipe::Samples read_samples(const Settings& s) {
   return samples;
 }
 
-}  // namespace detail
-
 inline Recipe::Data read_data(const Settings& s) {
   Recipe::Data data;
   data.caption_dropout = s.real("caption_dropout", 0, 1);
@@ -264,6 +262,8 @@ inline void check_together(const Recipe& recipe, const Settings& s) {
     throw s.wrong("train.zero_terminal_snr", "needs prediction v: at a timestep of noise alone, epsilon says nothing of the picture");
 }
 
+}  // namespace detail
+
 inline Recipe read_recipe(const Json& json) {
   const Settings s(json, "recipe");
   Recipe recipe;
@@ -279,9 +279,9 @@ inline Recipe read_recipe(const Json& json) {
   recipe.checkpoint_seconds = s.child("checkpoints").real("every_seconds", 0, 86'400);
   if (s.has("base")) recipe.base = s.text("base");
   if (s.has("vae")) recipe.vae = s.text("vae");
-  if (s.has("lora")) recipe.lora = read_lora(s.child("lora"));
-  if (s.has("data")) recipe.data = read_data(s.child("data"));
-  check_together(recipe, s);
+  if (s.has("lora")) recipe.lora = detail::read_lora(s.child("lora"));
+  if (s.has("data")) recipe.data = detail::read_data(s.child("data"));
+  detail::check_together(recipe, s);
   // Without a running average there is nothing else to measure with.
   if (recipe.train.ema == 0) recipe.samples.average = recipe.validation.average = false;
   return recipe;
