@@ -142,6 +142,12 @@ class Parameters {
     return n;
   }
 
+  size_t trained_count() const {
+    size_t n = 0;
+    for (const auto& tensor : tensors_) n += tensor.trainable() ? tensor.size() : 0;
+    return n;
+  }
+
   // Lays the blocks out, trainable ones first, group by group. Without `training` only weights are kept;
   // with `average` also their running average.
   void allocate(bool training, bool average = true) {
@@ -176,19 +182,19 @@ class Parameters {
 
   // Fills the weights with f(seed, the tensor's name), and sets the average to the same.
   void initialize(uint64_t seed) {
-    std::vector<float> values;
-    for (auto& tensor : tensors_) {
-      const auto [kind, scale] = tensor.initialization;
-      RandomStream random(seed, Purpose::initialization, 0, hash_name(tensor.name));
-      values.resize(tensor.size());
-      for (auto& x : values) {
-        x = kind == Initialization::uniform  ? scale * (2 * random.uniform() - 1)
-            : kind == Initialization::normal ? scale * random.normal()
-                                             : (float)(kind == Initialization::ones);
-      }
-      tensor.load(values.data());
-    }
+    for (auto& tensor : tensors_) initialize(seed, tensor);
     reset_average();
+  }
+  void initialize(uint64_t seed, Parameter& tensor) {
+    const auto [kind, scale] = tensor.initialization;
+    RandomStream random(seed, Purpose::initialization, 0, hash_name(tensor.name));
+    std::vector<float> values(tensor.size());
+    for (auto& x : values) {
+      x = kind == Initialization::uniform  ? scale * (2 * random.uniform() - 1)
+          : kind == Initialization::normal ? scale * random.normal()
+                                           : (float)(kind == Initialization::ones);
+    }
+    tensor.load(values.data());
   }
 
   void reset_average() {

@@ -8,7 +8,7 @@
 //   Tape tape(pool, /*training=*/true);
 //   Value* x = tape.input({n, h, w, c});
 //   Value* y = tape.add<Linear>(x, …).y;
-//   tape.finish();
+//   tape.finish();                    // or lay_out() and bind(): tapes that take turns share an arena
 //   …fill x->data…; tape.forward(); …fill y->gradient…; tape.backward();
 #pragma once
 #include <algorithm>
@@ -154,7 +154,14 @@ class Tape {
   // Keeps a value's data (and gradient) readable after forward() and backward().
   void expose(Value* value) { value->external = true; }
 
-  void finish();
+  // Lays out the buffers, which then need so many floats.
+  size_t lay_out();
+  // Where they lie from now on. What is in them is lost if the arena is another's in the meantime.
+  void bind(float* arena);
+  void finish() {
+    arena_ = HugeBuffer(lay_out());
+    bind(arena_.data());
+  }
   void forward() {
     for (auto& layer : layers_) layer->forward();
   }
@@ -171,7 +178,7 @@ class Tape {
   const std::vector<std::unique_ptr<Layer>>& layers() const { return layers_; }
   const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
   float* workspace() const { return workspace_; }
-  size_t bytes() const { return arena_.size() * sizeof(float); }
+  size_t bytes() const { return floats_ * sizeof(float); }
 
   Value* make_value(Shape shape) {
     values_.push_back(std::make_unique<Value>());
@@ -190,7 +197,9 @@ class Tape {
   std::vector<std::unique_ptr<Value>> values_;
   std::vector<Span> segments_; // in order
   std::vector<Turn> turns_;
-  HugeBuffer arena_;
+  std::vector<std::pair<float**, size_t>> places_; // pointers, and where in the arena they point
+  size_t floats_ = 0;
+  HugeBuffer arena_; // finish()'s
   float* workspace_ = nullptr;
 };
 

@@ -61,7 +61,7 @@ inline size_t place(std::vector<PlacedBuffer>& buffers) {
   return total;
 }
 
-inline void Tape::finish() {
+inline size_t Tape::lay_out() {
   const int count = (int)layers_.size();
   Plan planned = training ? plan() : Plan{};
   turns_ = std::move(planned.turns);
@@ -130,9 +130,14 @@ inline void Tape::finish() {
   for (const auto& layer : layers_) workspace = std::max(workspace, layer->workspace_size());
   buffers.push_back({{{0, end}, {}}, round_up(workspace + kLanes, 16), {&workspace_}});
 
-  arena_ = HugeBuffer(place(buffers));
+  floats_ = place(buffers);
   for (const auto& buffer : buffers)
-    for (float** pointer : buffer.pointers) *pointer = arena_.data() + buffer.offset;
+    for (float** pointer : buffer.pointers) places_.emplace_back(pointer, buffer.offset);
+  return floats_;
+}
+
+inline void Tape::bind(float* arena) {
+  for (const auto& [pointer, offset] : places_) *pointer = arena + offset;
 }
 
 inline Value* Layer::makes(Shape shape, bool trainable) {

@@ -58,7 +58,7 @@ class BaseFiles {
     check(parameters, part);
     const bool average = parameters.data(Buffer::average) != nullptr;
     for (Parameter& tensor : parameters.tensors()) {
-      if (!tensor.name.starts_with(prefix_of(part))) continue;
+      if (!is_of(part, tensor)) continue;
       const Source& source = parts_.at(part).at(tensor.name);
       const std::vector<float> values = source.file->read(*source.info);
       for (const float value : values) {
@@ -77,7 +77,7 @@ class BaseFiles {
     Complaint missing{"lacks"}, surplus{"has, which this model has not,"};
     size_t known = 0;
     for (const Parameter& tensor : parameters.tensors()) {
-      if (!tensor.name.starts_with(prefix_of(part))) continue;
+      if (!is_of(part, tensor)) continue;
       const auto found = parts_.at(part).find(tensor.name);
       if (found == parts_.at(part).end()) missing.add(tensor.name);
       else known++, check_tensor(tensor, *found->second.info);
@@ -93,6 +93,11 @@ class BaseFiles {
   }
 
  private:
+  // Adapters stand among a model's parameters, but are none of its base.
+  static bool is_of(BasePart part, const Parameter& tensor) {
+    return tensor.name.starts_with(prefix_of(part)) && tensor.name.find(".lora_") == std::string::npos;
+  }
+
   struct Source {
     const Safetensors* file;
     const TensorInfo* info;

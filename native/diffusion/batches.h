@@ -3,8 +3,8 @@
 //
 // In a pass every picture comes as often as it is repeated. Pictures of one micro-batch have one size (their
 // bucket); a bucket's last one may be smaller, so none waits for the next pass. A step is `accumulation`
-// micro-batches, in a shuffled order over all buckets; the last step of a pass may be of fewer. Steps don't
-// reach over passes.
+// micro-batches, in a shuffled order where there are several buckets; the last step of a pass may be of
+// fewer. Steps don't reach over passes.
 #pragma once
 
 #include <map>
@@ -80,8 +80,10 @@ class Batches {
       }
     }
     order_.clear();
-    for (const int i : RandomStream(seed_, Purpose::batch_order, pass).permutation(static_cast<int>(batches.size())))
-      order_.push_back(std::move(batches[static_cast<size_t>(i)]));
+    if (buckets_.size() == 1) order_ = std::move(batches);  // so that two of 2 are one of 4
+    else
+      for (const int i : RandomStream(seed_, Purpose::batch_order, pass).permutation(static_cast<int>(batches.size())))
+        order_.push_back(std::move(batches[static_cast<size_t>(i)]));
     pass_ = pass;
   }
 

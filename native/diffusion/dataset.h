@@ -135,26 +135,4 @@ class Dataset {
   std::optional<MappedFile> pixels_, masks_;
 };
 
-// What all pictures have in common where there is one size. Errors: TRAINER_BAD_DATA where there isn't.
-struct OneSize {
-  int width = 0, height = 0;
-};
-
-inline OneSize one_size(const Dataset& data) {
-  const Item& first = data.train.front();
-  const auto check = [&](const std::vector<Item>& items) {
-    for (const Item& item : items) {
-      if (item.width == first.width && item.height == first.height && !item.is_cropped() &&
-          item.repeats == 1 && !item.regularisation && !item.mask_offset)
-        continue;
-      throw Failure(kBadData, "TRAINER_BAD_DATA",
-                    item.file + " has a size, repeats, a mask or a purpose of its own, which this trainer "
-                                "does not do yet",
-                    "Set data.fit: square, without repeats, masks and regularisation pictures.");
-    }
-  };
-  check(data.train), check(data.validation);
-  return {first.width, first.height};
-}
-
 }  // namespace tiller

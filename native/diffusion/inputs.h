@@ -1,5 +1,4 @@
-// What a pass is filled with, in training, validation and sampling alike: pictures, noise and words as
-// numbers.
+// What a pass is filled with, in training, validation and sampling alike: pictures, noise and texts as numbers.
 #pragma once
 
 #include <set>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "diffusion/dataset.h"
+#include "diffusion/draws.h"
 #include "diffusion/network.h"
 #include "diffusion/state.h"
 #include "training/conversation.h"
@@ -17,8 +17,10 @@ namespace tiller {
 // What is known of a job while it works.
 struct Context {
   const Recipe& recipe;
+  const Foundation& foundation;
   Network& network;
-  const LatentCodec& codec;
+  LatentSpace& space;
+  const TextReader& reader;
   const Schedule& schedule;
   const State& state;
   fs::path samples_folder;
@@ -27,50 +29,96 @@ struct Context {
   std::set<std::string>& warned;  // what was said once already
 };
 
-// A picture as a normalized latent.
-inline void fill_picture(const Context& c, const Dataset& data, const Item& item, bool flip,
-                         std::vector<float>& latent) {
-  const auto width = static_cast<size_t>(item.width), stride = static_cast<size_t>(c.codec.stride());
-  const uint8_t* pixels = data.pixels(item);
-  std::vector<uint8_t> mirrored;
-  if (flip) {
-    mirrored.resize(item.pixel_count() * 3);
-    for (size_t p = 0; p < mirrored.size() / 3; p++) {
-      const size_t row = p / width * width, x = p % width;
-      for (size_t k = 0; k < 3; k++) mirrored[3 * p + k] = pixels[3 * (row + width - 1 - x) + k];
-    }
-    pixels = mirrored.data();
+// A part of a stored picture (or of its mask), mirrored or not: [height, width, channels].
+inline std::vector<uint8_t> crop_of(const uint8_t* pixels, const Item& item, const Draw& drawn, int channels) {
+  const auto c = static_cast<size_t>(channels), width = static_cast<size_t>(item.bucket_width);
+  std::vector<uint8_t> part(width * static_cast<size_t>(item.bucket_height) * c);
+  for (int y = 0; y < item.bucket_height; y++) {
+    const size_t first = static_cast<size_t>(drawn.y + y) * static_cast<size_t>(item.width) + static_cast<size_t>(drawn.x);
+    uint8_t* to = part.data() + static_cast<size_t>(y) * width * c;
+    for (size_t x = 0; x < width; x++)
+      std::memcpy(to + x * c, pixels + (first + (drawn.flip ? width - 1 - x : x)) * c, c);
   }
-  latent.resize(item.pixel_count() / (stride * stride) * static_cast<size_t>(c.codec.channels()));
-  c.codec.encode(pixels, item.width, item.height, latent.data());
-  c.state.latent.normalize(latent);
+  return part;
 }
 
-inline void fill_noisy(const Context& c, Network::Pass& pass, int i, int timestep,
-                       const std::vector<float>& x0, const std::vector<float>& noise) {
+// How much of each place of a latent is trained: the mean of its pixels, 0 … 1.
+inline void fill_mask(const Dataset& data, const Item& item, const Draw& drawn, int stride, float* to) {
+  const int columns = item.bucket_width / stride, rows = item.bucket_height / stride;
+  const uint8_t* mask = data.mask(item);
+  if (mask == nullptr) return std::fill(to, to + static_cast<size_t>(rows) * static_cast<size_t>(columns), 1.f);
+  const auto pixels = crop_of(mask, item, drawn, 1);
+  for (int row = 0; row < rows; row++)
+    for (int column = 0; column < columns; column++) {
+      int sum = 0;
+      for (int y = 0; y < stride; y++)
+        for (int x = 0; x < stride; x++)
+          sum += pixels[static_cast<size_t>(row * stride + y) * static_cast<size_t>(item.bucket_width) +
+                        static_cast<size_t>(column * stride + x)];
+      *to++ = static_cast<float>(sum) / (255.f * static_cast<float>(stride * stride));
+    }
+}
+
+inline void fill_noisy(const Context& c, Network::Pass& pass, int i, int timestep, const std::vector<float>& x0,
+                       const std::vector<float>& noise) {
   const size_t at = static_cast<size_t>(i) * x0.size();
-  c.schedule.noisy(timestep, x0.data(), noise.data(), x0.size(), pass.latent->data + at,
-                   pass.loss->target->data + at);
+  c.schedule.noisy(timestep, x0.data(), noise.data(), x0.size(), pass.latent->data + at, pass.loss->target->data + at);
   pass.timesteps->data[i] = static_cast<float>(timestep);
 }
 
-inline void fill_tokens(const Context& c, Network::Pass& pass, int i, std::string_view text) {
-  const int length = c.network.tokens();
-  const auto tokens = c.state.vocabulary.tokens(text, length);
-  for (int t = 0; t < length; t++)
-    pass.ids->data[i * length + t] = static_cast<float>(tokens.ids[static_cast<size_t>(t)]);
+// Says once what was dropped of a text.
+inline ReadText heard(const Context& c, ReadText text, std::string_view written) {
   const auto once = [&](const std::string& key) { return c.warned.insert(key).second; };
   std::string unknown;
-  for (const auto& word : tokens.unknown)
+  for (const auto& word : text.unknown)
     if (once("word " + word)) unknown += (unknown.empty() ? "" : ", ") + word;
   if (!unknown.empty())
     c.conversation.warn("WORD_UNKNOWN", "no caption of the training set has the word: " + unknown,
                         "These words are dropped.");
-  if (tokens.cut && once("cut " + std::string(text)))
-    c.conversation.warn(
-        "TEXT_CUT",
-        "longer than " + std::to_string(length - 2) + " words, and cut: " + std::string(text.substr(0, 200)),
-        "Raise model.text.tokens.");
+  if (text.cut && once("cut " + std::string(written))) {
+    const std::string limit = c.foundation.files ? "than " + std::to_string(ClipReader::kMostChunks) + " chunks of " +
+                                                       std::to_string(c.reader.length() - 2) + " tokens"
+                                                 : "than " + std::to_string(c.reader.length() - 2) + " words";
+    c.conversation.warn("TEXT_CUT", "longer " + limit + ", and cut: " + std::string(written.substr(0, 200)),
+                        c.foundation.files ? "Shorten it." : "Raise model.text.tokens.");
+  }
+  return text;
+}
+
+// As many chunks for each of the texts; returns how many.
+inline int make_even(const Context& c, std::vector<ReadText>& texts) {
+  size_t chunks = 1;
+  for (const auto& text : texts) chunks = std::max(chunks, text.chunks.size());
+  for (auto& text : texts) c.reader.fit(text, chunks);
+  return static_cast<int>(chunks);
+}
+
+// Texts for a pass of as many pictures: token ids where the encoder is trained, else what it makes of them,
+// which must be asked for before the pass is (Network::pass).
+struct TextInput {
+  std::vector<ReadText> texts;
+  int chunks = 1;
+  std::vector<float> context;
+};
+inline TextInput text_input(const Context& c, std::vector<ReadText> texts, bool as_ids) {
+  TextInput input{std::move(texts), 1, {}};
+  input.chunks = make_even(c, input.texts);
+  if (as_ids) return input;
+  for (const auto& text : input.texts) {
+    const auto& numbers = c.network.context(text.chunks);
+    input.context.insert(input.context.end(), numbers.begin(), numbers.end());
+  }
+  return input;
+}
+inline void fill_texts(Network::Pass& pass, const TextInput& input) {
+  if (pass.context != nullptr) {
+    std::copy(input.context.begin(), input.context.end(), pass.context->data);
+    return;
+  }
+  float* to = pass.ids->data;
+  for (const auto& text : input.texts)
+    for (const auto& chunk : text.chunks)
+      for (const int id : chunk.ids) *to++ = static_cast<float>(id);
 }
 
 }  // namespace tiller

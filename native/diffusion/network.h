@@ -1,18 +1,15 @@
-// The model of a recipe: text encoder and U-Net over one set of parameters, and the passes through
-// them for a number of pictures of a size. Here, and only here, it is decided what computes a pass:
-// our own kernels (`cpu`) or a ggml graph on a device.
+// The model of a run: text encoder and U-Net over one set of parameters, and the passes through them for a
+// number of pictures of a size. Here, and only here, it is decided what computes a pass: our own kernels
+// (`cpu`) or a ggml graph on a device.
 #pragma once
 
 #include <map>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <tuple>
 
 #include "compute/graph_runner.h"
-#include "diffusion/latent.h"
-#include "diffusion/recipe.h"
-#include "diffusion/words.h"
+#include "diffusion/foundation.h"
 #include "models/clip_text.h"
 #include "models/unet.h"
 
@@ -20,11 +17,12 @@ namespace tiller {
 
 class Network {
  public:
-  // The caller fills the inputs, and reads `said` or `loss` after forward().
+  // The caller fills the inputs, and reads `said` or `loss` after forward(). Texts come as token ids where
+  // their encoder is trained, else as the numbers that context() made of them.
   struct Pass {
     Pass(Pool& pool, bool training) : tape(pool, training) {}
     Tape tape;
-    Value *latent = nullptr, *timesteps = nullptr, *ids = nullptr, *said = nullptr;
+    Value *latent = nullptr, *timesteps = nullptr, *ids = nullptr, *context = nullptr, *said = nullptr;
     MeanSquaredError* loss = nullptr;  // null in a pass for sampling
     std::unique_ptr<GraphRunner> runner;
 
@@ -37,16 +35,21 @@ class Network {
   static constexpr const char* kWordTable =
       "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
 
-  Network(const Recipe& recipe, const LatentCodec& codec, const Vocabulary& vocabulary, bool training,
-          const std::string& device, int threads)
-      : pool(device == "cpu" ? threads : 1),
-        text_(parameters, text_config(recipe.model, vocabulary)),
-        unet_(parameters, unet_config(recipe.model, codec)),
-        tokens_(recipe.model.text.tokens) {
+  Network(const Foundation& found, const Recipe& recipe, bool training, const std::string& device, int threads)
+      : pool(device == "cpu" ? threads : 1), checkpointing_(recipe.train.checkpointing), text_length_(found.text.positions) {
+    if (recipe.lora) adapters_.emplace(*recipe.lora), text_adapters_.emplace(*recipe.lora);
     if (device != "cpu") weights_.emplace(backend_.emplace(device, threads));
+    parameters.set_group(1);
+    const bool adapt_text = recipe.lora && recipe.train.text_encoder;
+    text_.emplace(parameters, found.text, kTextPrefix, adapt_text ? &*text_adapters_ : nullptr);
+    text_learns_ = found.text.trainable || adapt_text;
+    parameters.set_group(0);
+    parameters.set_trainable(!recipe.lora);
+    unet_.emplace(parameters, found.unet, kUNetPrefix, recipe.lora ? &*adapters_ : nullptr);
     parameters.allocate(training, recipe.train.ema > 0);
   }
 
+  // Everything, from the seed.
   void initialize(uint64_t seed, const Vocabulary& vocabulary) {
     parameters.initialize(seed);
     Parameter* table = parameters.find(kWordTable);
@@ -61,68 +64,151 @@ class Network {
     table->load(rows.data());
     parameters.reset_average();
   }
+  // A Stable Diffusion 1.x base, and untrained adapters where there are any.
+  void load(const BaseFiles& files, uint64_t seed) {
+    initialize_adapters(seed);
+    files.load(parameters, BasePart::unet);
+    files.load(parameters, BasePart::text);
+    parameters.reset_average();
+  }
+  // Adapters that change nothing yet, on weights that come from elsewhere.
+  void initialize_adapters(uint64_t seed) {
+    for (const auto* adapters : {&adapters_, &text_adapters_}) {
+      if (!*adapters) continue;
+      for (const auto& entry : (*adapters)->entries())
+        for (Parameter* tensor : {entry.down, entry.up}) parameters.initialize(seed, *tensor);
+    }
+  }
 
-  // A side of a picture's latent must be a multiple of this.
-  int size_multiple() const { return unet_.config.size_multiple(); }
-  int tokens() const { return tokens_; }
+  const UNetConfig& unet() const { return unet_->config; }
+  int text_channels() const { return unet_->config.context_channels; }
+  bool text_learns() const { return text_learns_; }
   std::string fingerprint() const { return backend_ ? backend_->fingerprint() : ""; }
+  size_t adapted_matrices() const {
+    size_t count = 0;
+    for (const auto* adapters : {&adapters_, &text_adapters_})
+      if (*adapters) count += (*adapters)->entries().size();
+    return count;
+  }
 
   enum class Use { training, measuring, sampling };
-  // Made at first use, and kept: a night's first samples must not be the first to need their memory.
-  Pass& pass(Use use, int pictures, int height, int width) {
-    auto& pass = passes_[{use, pictures, height, width}];
-    if (pass) return *pass;
-    auto made = std::make_unique<Pass>(pool, use == Use::training);
-    Tape& tape = made->tape;
-    made->latent = tape.input({pictures, height, width, unet_.config.in_channels});
-    made->timesteps = tape.input({pictures, 1, 1, 1});
-    made->ids = tape.input({pictures, 1, tokens_, 1});
-    made->said = unet_.build(tape, made->latent, made->timesteps, text_.build(tape, made->ids));
-    if (use == Use::sampling) tape.expose(made->said);
-    else made->loss = &tape.add<MeanSquaredError>(made->said);
-    if (backend_) made->runner = std::make_unique<GraphRunner>(tape, *weights_);
-    else tape.finish();
-    return *(pass = std::move(made));
+  struct PassKey {
+    Use use;
+    int pictures, height, width; // of the latent
+    int chunks = 1;              // of each text
+    bool masked = false;
+    auto operator<=>(const PassKey&) const = default;
+  };
+  // Made at first use, and kept: a night's first samples must not be the first to need their memory. Passes
+  // take turns in one arena, so the inputs have to be filled each time.
+  Pass& pass(const PassKey& key) {
+    auto& kept = passes_[key];
+    if (!kept) kept = make_pass(key);
+    if (!backend_) kept->tape.bind(arena_.reserve(kept->tape.bytes() / sizeof(float)));
+    return *kept;
   }
+
+  // What the U-Net attends to for some texts of as many chunks each: [texts, chunks T, C].
+  const std::vector<float>& context(const std::vector<PromptChunk>& chunks) {
+    bool weighted = false;
+    std::string key;
+    for (const auto& chunk : chunks) {
+      for (const float weight : chunk.weights) weighted = weighted || weight != 1;
+      key.append(reinterpret_cast<const char*>(chunk.ids.data()), chunk.ids.size() * sizeof(int));
+      key.append(reinterpret_cast<const char*>(chunk.weights.data()), chunk.weights.size() * sizeof(float));
+    }
+    if (const auto found = contexts_.find(key); found != contexts_.end()) return found->second;
+    if (contexts_.size() >= kMostContexts) contexts_.clear();
+    return contexts_[key] = encode(chunks, weighted);
+  }
+
   void weights_changed() {
     if (weights_) weights_->changed();
+    if (text_learns_) contexts_.clear();
   }
+  // The layers compute with the weights, or with their running average, from now on.
+  void use(Buffer source) {
+    parameters.use(source);
+    if (text_learns_) contexts_.clear();
+  }
+  size_t arena_bytes() const { return arena_.floats() * sizeof(float); }
 
   Parameters parameters;
   Pool pool;
 
  private:
-  static ClipTextConfig text_config(const Recipe::Model& model, const Vocabulary& vocabulary) {
-    const auto& text = model.text;
-    return {.vocabulary = vocabulary.size(),
-            .positions = text.tokens,
-            .channels = text.width,
-            .layers = text.layers,
-            .heads = text.heads,
-            .hidden = 4 * text.width,
-            .token_deviation = text.embedding_deviation,
-            .position_deviation = text.position_deviation,
-            .trainable = text.train};
-  }
-  static UNetConfig unet_config(const Recipe::Model& model, const LatentCodec& codec) {
-    UNetConfig config;
-    config.in_channels = config.out_channels = codec.channels();
-    config.model_channels = model.base_channels;
-    config.channel_multipliers = model.channel_multipliers;
-    config.res_blocks = model.res_blocks;
-    config.attention_levels = model.attention_levels;
-    config.heads = model.heads;
-    config.context_channels = model.text.width;
-    config.norm_groups = std::gcd(model.base_channels, 32);  // 32 wherever the channels allow it
-    return config;
+  static constexpr size_t kMostContexts = 256; // 0.24 MB each for Stable Diffusion
+
+  // Memory that tapes take turns in. It grows; what was bound to it before must be bound anew.
+  class Arena {
+   public:
+    float* reserve(size_t floats) {
+      if (floats > buffer_.size()) {
+        buffer_ = HugeBuffer();
+        buffer_ = HugeBuffer(floats);
+      }
+      return buffer_.data();
+    }
+    size_t floats() const { return buffer_.size(); }
+
+   private:
+    HugeBuffer buffer_;
+  };
+
+  std::unique_ptr<Pass> make_pass(const PassKey& key) {
+    auto made = std::make_unique<Pass>(pool, key.use == Use::training);
+    Tape& tape = made->tape;
+    const int n = key.pictures;
+    made->latent = tape.input({n, key.height, key.width, unet_->config.in_channels});
+    made->timesteps = tape.input({n, 1, 1, 1});
+    Value* context = nullptr;
+    if (key.use == Use::training && text_learns_) {
+      made->ids = tape.input({n * key.chunks, 1, text_length_, 1});
+      context = text_->build(tape, {made->ids, key.chunks}, checkpointing_);
+    } else {
+      context = made->context = tape.input({n, 1, key.chunks * text_length_, text_channels()});
+    }
+    made->said = unet_->build(tape, made->latent, made->timesteps, context, checkpointing_);
+    if (key.use == Use::sampling) tape.expose(made->said);
+    else made->loss = &tape.add<MeanSquaredError>(made->said, key.masked);
+    finish(*made);
+    return made;
   }
 
-  ClipText text_;
-  UNet unet_;
-  int tokens_;
+  std::vector<float> encode(const std::vector<PromptChunk>& chunks, bool weighted) {
+    Pass pass(pool, false);
+    Value* weights = nullptr;
+    pass.ids = pass.tape.input({static_cast<int>(chunks.size()), 1, text_length_, 1});
+    if (weighted) weights = pass.tape.input(pass.ids->shape);
+    pass.said = text_->build(pass.tape, {pass.ids, 1, weights});
+    pass.tape.expose(pass.said);
+    finish(pass);
+    if (!backend_) pass.tape.bind(arena_.reserve(pass.tape.bytes() / sizeof(float)));
+    const auto length = static_cast<size_t>(text_length_);
+    for (size_t i = 0; i < chunks.size(); i++)
+      for (size_t t = 0; t < length; t++) {
+        pass.ids->data[i * length + t] = static_cast<float>(chunks[i].ids[t]);
+        if (weighted) weights->data[i * length + t] = chunks[i].weights[t];
+      }
+    pass.forward();
+    return {pass.said->data, pass.said->data + pass.said->shape.size()};
+  }
+
+  void finish(Pass& pass) {
+    if (backend_) pass.runner = std::make_unique<GraphRunner>(pass.tape, *weights_);
+    else pass.tape.lay_out();
+  }
+
+  bool checkpointing_, text_learns_ = false;
+  int text_length_;
+  std::optional<Adapters> adapters_, text_adapters_;
+  std::optional<ClipText> text_;
+  std::optional<UNet> unet_;
   std::optional<Backend> backend_;
   std::optional<DeviceWeights> weights_;
-  std::map<std::tuple<Use, int, int, int>, std::unique_ptr<Pass>> passes_;
+  Arena arena_;
+  std::map<PassKey, std::unique_ptr<Pass>> passes_;
+  std::map<std::string, std::vector<float>> contexts_;
 };
 
 }  // namespace tiller

@@ -6,20 +6,38 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/captions.h"
+#include "diffusion/outpainting.h"
+#include "diffusion/samplers/settings.h"
 #include "diffusion/schedule.h"
+#include "models/adapters.h"
 #include "training/job.h"
 #include "training/learning_rate.h"
 
 namespace tiller {
 
+// A picture in a file of 8-bit numbers: 3 a pixel, or 1 of a mask.
+struct PixelFile {
+  fs::path file;
+  int width = 0, height = 0;
+};
+
 struct Prompt {
   std::string text, negative;
   uint64_t seed = 0;
   std::optional<int> width, height;  // the data set's, if left out
+  std::optional<int> steps;          // the recipe's, if left out
+  std::optional<double> guidance;
+  std::optional<PixelFile> picture;  // to begin from
+  std::optional<PixelFile> mask;     // 255 is made anew
+  std::optional<Pads> outpaint;
+  double strength = 1;               // how much of the picture is made anew
 };
 
 struct Recipe {
   struct Model {
+    bool sd1 = false;  // everything is as the base has it, but for clip_skip
+    int clip_skip = 1;
     std::string latent;
     int base_channels = 0, res_blocks = 0, heads = 0;
     std::vector<int> channel_multipliers, attention_levels;
@@ -33,13 +51,16 @@ struct Recipe {
     int epochs = 1, batch = 1, accumulation = 1;
     std::optional<int64_t> steps_per_epoch;
     ScheduleSettings schedule;
+    bool prediction_of_base = false;
     LearningRate learning_rate;
+    std::string optimizer = "adamw", precision = "auto";
+    bool text_encoder = false, checkpointing = false;
+    double text_encoder_rate = 0, noise_offset = 0;
     double beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0, clip = 1, ema = 0;
   } train;
   struct Samples {
     std::vector<Prompt> prompts;
-    std::string sampler;
-    int steps = 1;
+    SamplerSettings sampler;
     double guidance = 1;
     bool average = false;  // made with the running average of the weights
   } samples;
@@ -47,10 +68,18 @@ struct Recipe {
     int bins = 1, repeats = 1;
     bool average = false;
   } validation;
-  double caption_dropout = 0;
-  bool flip = false;
+  struct Data {
+    double caption_dropout = 0, prior_loss_weight = 1;
+    bool flip = false, random_crop = false;
+    CaptionSettings captions;
+    int resolution = 0;
+  } data;
+  std::optional<LowRankSettings> lora;
   double checkpoint_seconds = 60;
-  std::optional<fs::path> base;
+  std::optional<fs::path> base, vae;
+
+  // Whether a checkpoint holds the trained tensors alone: the others are the base's.
+  bool keeps_trained_only() const { return model.sd1 || lora; }
 };
 
 namespace detail {
@@ -80,7 +109,9 @@ inline std::vector<int> integers(const Settings& settings, const std::string& ke
 
 inline Recipe::Model read_model(const Settings& s) {
   Recipe::Model model;
-  s.one_of("architecture", {"sd1-unet"});
+  model.sd1 = s.one_of("architecture", {"sd1-unet", "sd1"}) == "sd1";
+  if (s.has("clip_skip")) model.clip_skip = small(s, "clip_skip", 1, 12);
+  if (model.sd1) return model;
   model.latent = s.one_of("latent", {"space-to-depth-2", "pixels"});
   model.base_channels = small(s, "base_channels", 8, 1280);
   model.channel_multipliers = integers(s, "channel_multipliers", 1, 16);
@@ -116,12 +147,20 @@ inline Recipe::Train read_train(const Settings& s) {
   if (s.has("steps_per_epoch")) train.steps_per_epoch = s.integer("steps_per_epoch", 1, 10'000'000);
   train.batch = small(s, "batch", 1, 4096);
   train.accumulation = small(s, "accumulation", 1, 1024);
-  train.schedule.prediction =
-      s.one_of("prediction", {"epsilon", "v"}) == "v" ? Prediction::v : Prediction::epsilon;
+  const std::string prediction = s.one_of("prediction", {"auto", "epsilon", "v"});
+  train.prediction_of_base = prediction == "auto";
+  train.schedule.prediction = prediction == "v" ? Prediction::v : Prediction::epsilon;
   train.schedule.timesteps = small(s, "timesteps", 10, 1000);
   train.schedule.betas = s.one_of("beta_schedule", {"scaled-linear", "linear", "cosine"});
   train.schedule.beta_start = below_one(s, "beta_start", 1e-12);
   train.schedule.beta_end = below_one(s, "beta_end", 1e-12);
+  if (s.has("zero_terminal_snr")) train.schedule.zero_terminal_snr = s.flag("zero_terminal_snr");
+  if (s.has("noise_offset")) train.noise_offset = s.real("noise_offset", 0, 1);
+  if (s.has("optimizer")) train.optimizer = s.one_of("optimizer", {"adamw", "adamw8bit", "prodigy"});
+  if (s.has("precision")) train.precision = s.one_of("precision", {"auto", "f32", "bf16", "f16"});
+  if (s.has("gradient_checkpointing")) train.checkpointing = s.flag("gradient_checkpointing");
+  if (s.has("text_encoder")) train.text_encoder = s.flag("text_encoder");
+  if (s.has("text_encoder_learning_rate")) train.text_encoder_rate = s.real("text_encoder_learning_rate", 0, 1);
   if (s.has("min_snr_gamma")) train.schedule.min_snr_gamma = s.real("min_snr_gamma", 1e-12, 100);
   train.learning_rate.peak = s.real("learning_rate", 0, 1);
   train.learning_rate.schedule = s.one_of("schedule", {"constant", "cosine", "linear"});
@@ -135,23 +174,92 @@ inline Recipe::Train read_train(const Settings& s) {
   return train;
 }
 
+inline PixelFile read_pixel_file(const Settings& s) {
+  return {s.text("file"), small(s, "width", 1, 65536), small(s, "height", 1, 65536)};
+}
+
+inline void read_picture_of(Prompt& prompt, const Settings& s) {
+  if (s.has("steps")) prompt.steps = small(s, "steps", 1, 1000);
+  if (s.has("guidance")) prompt.guidance = s.real("guidance", 0, 100);
+  if (!s.has("picture")) {
+    if (s.has("mask") || s.has("outpaint")) throw s.wrong("picture", "is missing, but there is a mask or outpaint");
+    return;
+  }
+  prompt.picture = read_pixel_file(s.child("picture"));
+  if (s.has("strength")) prompt.strength = s.real("strength", 0, 1);
+  if (s.has("mask")) prompt.mask = read_pixel_file(s.child("mask"));
+  if (!s.has("outpaint")) return;
+  if (prompt.mask) throw s.wrong("outpaint", "brings a mask of its own: give one or the other");
+  const Settings pads = s.child("outpaint");
+  const auto side = [&](const char* key) { return pads.has(key) ? small(pads, key, 0, 4096) : 0; };
+  prompt.outpaint = Pads{side("left"), side("top"), side("right"), side("bottom"), side("overlap")};
+}
+
+inline SamplerSettings read_sampler(const Settings& s) {
+  SamplerSettings sampler;
+  sampler.name = s.text("sampler");
+  if (s.has("spacing")) sampler.spacing = spacing_of(s.one_of("spacing", {"trailing", "leading", "linspace"}));
+  if (s.has("karras")) sampler.karras = s.flag("karras");
+  if (s.has("eta")) sampler.eta = s.real("eta", 0, 1);
+  sampler.steps = small(s, "steps", 1, 1000);
+  try {
+    check_sampler(sampler);
+  } catch (const std::invalid_argument& error) {
+    throw s.wrong("sampler", std::string("is refused: ") + error.what());
+  }
+  return sampler;
+}
+
 inline Recipe::Samples read_samples(const Settings& s) {
   Recipe::Samples samples;
-  samples.sampler = s.one_of("sampler", {"ddim", "dpm++2m"});
-  samples.steps = small(s, "steps", 1, 1000);
+  samples.sampler = read_sampler(s);
   samples.guidance = s.real("guidance", 0, 100);
   samples.average = s.one_of("weights", {"ema", "raw"}) == "ema";
   const Json& prompts = s.value("prompts");
   if (!prompts.is_array()) throw s.wrong("prompts", "is not a list");
   for (size_t i = 0; i < prompts.size(); i++) {
     const Settings entry(prompts[i], "recipe.samples.prompts[" + std::to_string(i) + "]");
-    Prompt prompt{entry.text("text"), entry.has("negative") ? entry.text("negative") : "", 0, {}, {}};
+    Prompt prompt;
+    prompt.text = entry.text("text");
+    if (entry.has("negative")) prompt.negative = entry.text("negative");
     prompt.seed = static_cast<uint64_t>(entry.integer("seed", 0, 4'294'967'295));
     if (entry.has("width")) prompt.width = small(entry, "width", 1, 4096);
     if (entry.has("height")) prompt.height = small(entry, "height", 1, 4096);
+    read_picture_of(prompt, entry);
     samples.prompts.push_back(std::move(prompt));
   }
   return samples;
+}
+
+inline Recipe::Data read_data(const Settings& s) {
+  Recipe::Data data;
+  data.caption_dropout = s.real("caption_dropout", 0, 1);
+  data.flip = s.flag("flip");
+  if (s.has("crop")) data.random_crop = s.one_of("crop", {"centre", "random"}) == "random";
+  if (s.has("prior_loss_weight")) data.prior_loss_weight = s.real("prior_loss_weight", 0, 100);
+  if (s.has("shuffle_captions")) data.captions.shuffle = s.flag("shuffle_captions");
+  if (s.has("keep_tokens")) data.captions.keep_tokens = small(s, "keep_tokens", 0, 1000);
+  if (s.has("tag_dropout")) data.captions.tag_dropout = s.real("tag_dropout", 0, 1);
+  if (s.has("trigger_word")) data.captions.trigger_word = s.text("trigger_word");
+  if (s.has("resolution")) data.resolution = small(s, "resolution", 1, 65536);
+  return data;
+}
+
+inline LowRankSettings read_lora(const Settings& s) {
+  LowRankSettings lora;
+  lora.rank = small(s, "rank", 1, 1024);
+  lora.alpha = static_cast<float>(s.real("alpha", 1e-6, 4096));
+  if (s.has("conv_rank")) lora.conv_rank = small(s, "conv_rank", 0, 1024);
+  if (s.has("conv_alpha")) lora.conv_alpha = static_cast<float>(s.real("conv_alpha", 1e-6, 4096));
+  return lora;
+}
+
+inline void check_together(const Recipe& recipe, const Settings& s) {
+  if (recipe.model.sd1 && !recipe.base) throw s.wrong("base", "is missing: model.architecture sd1 is all of the base");
+  if (recipe.lora && !recipe.base) throw s.wrong("lora", "needs a base: adapters change one");
+  const auto& schedule = recipe.train.schedule;
+  if (schedule.zero_terminal_snr && !recipe.train.prediction_of_base && schedule.prediction == Prediction::epsilon)
+    throw s.wrong("train.zero_terminal_snr", "needs prediction v: at a timestep of noise alone, epsilon says nothing of the picture");
 }
 
 }  // namespace detail
@@ -170,10 +278,10 @@ inline Recipe read_recipe(const Json& json) {
   recipe.validation.average = validation.one_of("weights", {"ema", "raw"}) == "ema";
   recipe.checkpoint_seconds = s.child("checkpoints").real("every_seconds", 0, 86'400);
   if (s.has("base")) recipe.base = s.text("base");
-  if (s.has("data")) {
-    recipe.caption_dropout = s.child("data").real("caption_dropout", 0, 1);
-    recipe.flip = s.child("data").flag("flip");
-  }
+  if (s.has("vae")) recipe.vae = s.text("vae");
+  if (s.has("lora")) recipe.lora = detail::read_lora(s.child("lora"));
+  if (s.has("data")) recipe.data = detail::read_data(s.child("data"));
+  detail::check_together(recipe, s);
   // Without a running average there is nothing else to measure with.
   if (recipe.train.ema == 0) recipe.samples.average = recipe.validation.average = false;
   return recipe;

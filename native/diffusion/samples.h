@@ -1,81 +1,178 @@
 // Samples: a picture for each prompt of the recipe, as a PNG file and an event.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include "diffusion/inpainting.h"
+#include "diffusion/picture_to_picture.h"
 #include "diffusion/sampler.h"
 #include "diffusion/validation.h"
 #include "formats/png.h"
 
 namespace tiller {
 
-// Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass
-// of two. With guidance 1 the negative has no part in it.
-inline std::vector<uint8_t> sample_picture(const Context& c, const Prompt& prompt, int width, int height) {
-  const auto& settings = c.recipe.samples;
-  const int rows = height / c.codec.stride(), columns = width / c.codec.stride();
-  const bool guided = settings.guidance != 1;
-  auto& pass = c.network.pass(Network::Use::sampling, guided ? 2 : 1, rows, columns);
-  fill_tokens(c, pass, 0, prompt.text);
-  if (guided) fill_tokens(c, pass, 1, prompt.negative);
-  auto x = starting_noise(prompt.seed, static_cast<size_t>(rows) * static_cast<size_t>(columns) *
-                                           static_cast<size_t>(c.codec.channels()));
-  const auto guidance = static_cast<float>(settings.guidance);
-  const Denoiser denoise = [&](double t, const std::vector<float>& at, std::vector<float>& said) {
-    for (int i = 0; i < (guided ? 2 : 1); i++) {
-      std::copy(at.begin(), at.end(), pass.latent->data + static_cast<size_t>(i) * at.size());
+// A picture on its way: what the model takes it for after some of the steps.
+using Preview = std::function<void(int step, int steps, const std::vector<float>& x0)>;
+
+namespace detail {
+
+inline std::vector<uint8_t> read_pixels(const PixelFile& from, int channels) {
+  const MappedFile file(from.file);
+  const size_t count = static_cast<size_t>(from.width) * static_cast<size_t>(from.height) * static_cast<size_t>(channels);
+  if (file.bytes().size() == count) return {file.bytes().begin(), file.bytes().end()};
+  throw Failure(kBadData, "TRAINER_BAD_DATA", from.file.string() + " is not a picture of " + size_text(from.width, from.height),
+                "Start the run again, so that its pictures are prepared anew.");
+}
+
+// The picture that a prompt begins from, with its mask where only a part is made anew.
+inline Canvas canvas_of(const Prompt& prompt) {
+  const PixelFile& picture = *prompt.picture;
+  const auto rgb = read_pixels(picture, 3);
+  if (prompt.outpaint) return outpaint_canvas(rgb, picture.width, picture.height, *prompt.outpaint, prompt.seed);
+  Canvas canvas{picture.width, picture.height, rgb, make_mask(picture.width, picture.height, 1)};
+  if (!prompt.mask) return canvas;
+  const auto mask = read_pixels(*prompt.mask, 1);
+  for (size_t i = 0; i < mask.size(); i++) canvas.mask.values[i] = static_cast<float>(mask[i]) / 255;
+  return canvas;
+}
+
+}  // namespace detail
+
+// Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass of two.
+// With guidance 1 the negative has no part in it. What the model sees beside x at each place is `beside`.
+inline Denoiser guided_denoiser(const Context& c, const Prompt& prompt, const LatentSize& size, double guidance) {
+  const bool guided = guidance != 1;
+  std::vector<ReadText> texts{heard(c, c.reader.prompt(prompt.text), prompt.text)};
+  if (guided) texts.push_back(heard(c, c.reader.prompt(prompt.negative), prompt.negative));
+  const TextInput text = text_input(c, std::move(texts), false);
+  auto& pass = c.network.pass({Network::Use::sampling, guided ? 2 : 1, size.height, size.width, text.chunks});
+  return [&pass, text, guided, g = static_cast<float>(guidance)](double t, const std::vector<float>& at, std::vector<float>& said) {
+    fill_texts(pass, text);
+    for (size_t i = 0; i < (guided ? 2u : 1u); i++) {
+      std::copy(at.begin(), at.end(), pass.latent->data + i * at.size());
       pass.timesteps->data[i] = static_cast<float>(t);
     }
     pass.forward();
     const float *with = pass.said->data, *without = with + said.size();
-    for (size_t i = 0; i < said.size(); i++)
-      said[i] = guided ? without[i] + guidance * (with[i] - without[i]) : with[i];
+    for (size_t i = 0; i < said.size(); i++) said[i] = guided ? without[i] + g * (with[i] - without[i]) : with[i];
   };
-  SamplerSettings sampler;
-  sampler.name = settings.sampler, sampler.steps = settings.steps, sampler.seed = prompt.seed;
-  sample_latent(c.schedule, sampler, x, denoise);
-  c.state.latent.restore(x);
-  std::vector<uint8_t> rgb(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
-  c.codec.decode(x.data(), width, height, rgb.data());
-  return rgb;
 }
 
-// Files are named by all that makes a sample what it is: made again, it is the same file.
-inline void make_sample(const Context& c, int index, const std::string& request) {
-  const auto& settings = c.recipe.samples;
-  const Prompt& prompt = settings.prompts[static_cast<size_t>(index)];
-  const int width = prompt.width.value_or(c.state.width), height = prompt.height.value_or(c.state.height);
-  const auto rgb = sample_picture(c, prompt, width, height);
-  const std::string png = encode_png(rgb, width, height);
-  const std::string guidance = Json(settings.guidance).dump();
-  const std::string name = checkpoint_name(c.state.step) + "-p" + std::to_string(index) + "-seed" +
-                           std::to_string(prompt.seed) + "-" + settings.sampler + "-" +
-                           std::to_string(settings.steps) + "-g" + guidance + "-" + std::to_string(width) +
-                           "x" + std::to_string(height) + "-" + weights_name(settings.average) + ".png";
-  const fs::path file = c.samples_folder / name,
-                 temporary = c.samples_folder / ("." + name + ".tmp-" + std::to_string(getpid()));
-  std::string sha256;
+struct SampledPicture {
+  int width, height;
+  std::vector<uint8_t> rgb;
+};
+
+inline SampledPicture sample_picture(const Context& c, const Prompt& prompt, const Preview& preview = {}) {
+  SamplerSettings settings = c.recipe.samples.sampler;
+  settings.steps = prompt.steps.value_or(settings.steps);
+  settings.seed = prompt.seed;
+  std::optional<Canvas> canvas;
+  if (prompt.picture) canvas = detail::canvas_of(prompt);
+  const int width = canvas ? canvas->width : prompt.width.value_or(c.state.width);
+  const int height = canvas ? canvas->height : prompt.height.value_or(c.state.height);
+  const int stride = c.space.stride();
+  const LatentSize size{width / stride, height / stride, c.space.channels()};
+
+  // What needs the autoencoder or the text encoder comes first: they and the U-Net share memory.
+  std::vector<float> original, masked;
+  if (canvas) c.space.encode(canvas->rgb, width, height, nullptr, original);
+  const Mask mask = canvas ? latent_mask(canvas->mask, stride) : make_mask(size.width, size.height, 1);
+  if (c.foundation.inpaints()) {
+    auto rgb = canvas ? canvas->rgb : std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(height) * 3, 128);
+    hide_masked(canvas ? canvas->mask : make_mask(width, height, 1), width, height, rgb);
+    c.space.encode(rgb, width, height, nullptr, masked);
+  }
+  Denoiser denoise = guided_denoiser(c, prompt, size, prompt.guidance.value_or(c.recipe.samples.guidance));
+  if (c.foundation.inpaints()) denoise = inpainting_denoiser(size, mask, masked, denoise);
+
+  std::vector<float> x;
+  if (!canvas) {
+    x = starting_noise(prompt.seed, size.count());
+    sample_latent(c.schedule, settings, x, denoise, preview);
+  } else if (prompt.mask || prompt.outpaint) {
+    x = inpaint_latent(c.schedule, settings, size, original, mask, prompt.strength, denoise, preview);
+  } else {
+    x = sample_from_picture(c.schedule, settings, original, prompt.strength, denoise, preview);
+  }
+  SampledPicture result{width, height, c.space.decode(x, width, height)};
+  if (prompt.mask || prompt.outpaint) {
+    // What the mask leaves out is the picture itself, not what an autoencoder makes of it.
+    for (size_t i = 0; i < result.rgb.size(); i++) {
+      const float m = canvas->mask.values[i / 3];
+      result.rgb[i] = static_cast<uint8_t>(std::lround(m * static_cast<float>(result.rgb[i]) + (1 - m) * static_cast<float>(canvas->rgb[i])));
+    }
+  }
+  return result;
+}
+
+namespace detail {
+
+// Written beside its place and renamed: a file that is there is whole.
+inline std::string write_picture(const fs::path& file, const SampledPicture& picture) {
+  const fs::path temporary = file.parent_path() / ("." + file.filename().string() + ".tmp-" + std::to_string(getpid()));
   try {
     OutputFile out(temporary);
-    out.write(png);
+    out.write(encode_png(picture.rgb, picture.width, picture.height));
     out.finish();
-    sha256 = out.sha256();
     rename_file(temporary, file);
+    return out.sha256();
   } catch (...) {
     std::error_code gone_already;
     fs::remove(temporary, gone_already);
     throw;
   }
+}
+
+}  // namespace detail
+
+// Files are named by all that makes a sample what it is: made again, it is the same file.
+inline void make_sample(const Context& c, int index, const std::string& request) {
+  const auto& settings = c.recipe.samples;
+  const Prompt& prompt = settings.prompts[static_cast<size_t>(index)];
+  // A look at what is being made, no more often than every two seconds.
+  auto shown = std::chrono::steady_clock::now();
+  const fs::path preview_file = c.samples_folder / ("preview-p" + std::to_string(index) + ".png");
+  const Preview preview = [&](int step, int steps, const std::vector<float>& x0) {
+    const auto now = std::chrono::steady_clock::now();
+    if (step == steps || now - shown < std::chrono::seconds(2)) return;
+    shown = now;
+    SampledPicture look{prompt.width.value_or(c.state.width), prompt.height.value_or(c.state.height), {}};
+    if (prompt.picture) {
+      const Pads pads = prompt.outpaint.value_or(Pads{});
+      look.width = prompt.picture->width + pads.left + pads.right, look.height = prompt.picture->height + pads.top + pads.bottom;
+    }
+    look.rgb = c.space.glance(x0, look.width, look.height);
+    detail::write_picture(preview_file, look);
+    c.conversation.say("preview", {{"step", c.state.step},
+                                   {"epoch", c.epoch},
+                                   {"prompt", index},
+                                   {"sampling_step", step},
+                                   {"sampling_steps", steps},
+                                   {"file", preview_file.string()}});
+  };
+  const SampledPicture picture = sample_picture(c, prompt, preview);
+  std::error_code gone_already;
+  fs::remove(preview_file, gone_already);
+  const int steps = prompt.steps.value_or(settings.sampler.steps);
+  const double scale = prompt.guidance.value_or(settings.guidance);
+  const std::string name = checkpoint_name(c.state.step) + "-p" + std::to_string(index) + "-seed" +
+                           std::to_string(prompt.seed) + "-" + settings.sampler.name + "-" + std::to_string(steps) + "-g" +
+                           Json(scale).dump() + "-" + size_text(picture.width, picture.height) + "-" +
+                           weights_name(settings.average) + ".png";
+  const fs::path file = c.samples_folder / name;
+  const std::string sha256 = detail::write_picture(file, picture);
   Json event = {{"step", c.state.step},
                 {"epoch", c.epoch},
                 {"prompt", index},
                 {"seed", prompt.seed},
-                {"sampler", settings.sampler},
-                {"sampling_steps", settings.steps},
-                {"guidance", settings.guidance},
-                {"width", width},
-                {"height", height},
+                {"sampler", settings.sampler.name},
+                {"sampling_steps", steps},
+                {"guidance", scale},
+                {"width", picture.width},
+                {"height", picture.height},
                 {"weights", weights_name(settings.average)},
                 {"file", file.string()},
                 {"sha256", sha256}};

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "compute/make_optimizer.h"
-#include "diffusion/draws.h"
+#include "diffusion/batches.h"
 #include "diffusion/finite.h"
 #include "diffusion/inputs.h"
 #include "diffusion/network.h"
@@ -23,21 +23,19 @@ namespace tiller {
 class Session {
  public:
   Session(const Job& job, bool training, const fs::path& program, Conversation& conversation)
-      : job_(job),
-        recipe_(read_recipe(job.recipe)),
-        conversation_(conversation),
-        codec_(make_codec(recipe_.model.latent)),
-        schedule_(recipe_.train.schedule) {
+      : job_(job), recipe_(read_recipe(job.recipe)), conversation_(conversation) {
     if (job_.data_manifest) data_.emplace(*job_.data_manifest);
     if (training && !data_)
-      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing",
-                    "Give the recipe a data section.");
-    state_ = find_start(job_, recipe_, *codec_, data_);
-    network_.emplace(recipe_, *codec_, state_.vocabulary, training, job_.device, job_.threads);
-    check_sizes(recipe_, codec_->stride() * network_->size_multiple(), data_, state_);
+      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing", "Give the recipe a data section.");
+    found();
+    schedule_.emplace(recipe_.train.schedule);
+    check_sizes(recipe_, foundation_.size_multiple(), data_, state_);
+    network_.emplace(foundation_, recipe_, training, job_.device, job_.threads);
+    reader_ = make_reader(foundation_, job_, state_);
+    space_ = make_space(foundation_, job_, state_, network_->pool);
     say_hello(program);
     load(training);
-    order_ = ItemOrder(job_.seed, data_ ? data_->train.size() : 1);
+    if (data_) batches_.emplace(job_.seed, entries_of(data_->train), recipe_.train.batch, recipe_.train.accumulation);
     last_save_ = Clock::now();
   }
 
@@ -46,18 +44,41 @@ class Session {
 
   // ---- training ------------------------------------------------------------------------------
 
+  // Every latent that this training will need, where they don't change from pass to pass.
+  template <class GoOn>
+  bool prepare_latents(const GoOn& go_on) {
+    if (recipe_.data.random_crop) return true;
+    std::vector<std::pair<const Item*, bool>> wanted;
+    for (const auto& item : data_->train)
+      for (const bool flip : {false, true})
+        if (!flip || recipe_.data.flip) wanted.emplace_back(&item, flip);
+    size_t done = 0, made = 0;
+    for (const auto& [item, flip] : wanted) {
+      const Draw place{0, 0, flip, (item->width - item->bucket_width) / 2, (item->height - item->bucket_height) / 2, nullptr};
+      const auto rgb = crop_of(data_->pixels(*item), *item, place, 3);
+      done++;
+      if (space_->is_ready(rgb, item->bucket_width, item->bucket_height)) continue;
+      named(*item, [&] { space_->prepare(rgb, item->bucket_width, item->bucket_height); });
+      made++;
+      conversation_.say("progress", {{"phase", "latents"}, {"done", done}, {"total", wanted.size()}});
+      if (!go_on()) return false;
+    }
+    if (made > 0) space_->rest();
+    return true;
+  }
+
   void train_step() {
     const auto start = Clock::now();
     const int64_t step = state_.step + 1;
-    const int batch = recipe_.train.batch, accumulation = recipe_.train.accumulation;
-    auto& pass = network_->pass(Network::Use::training, batch, latent_height(), latent_width());
-    pass.loss->scale = 1.0 / (static_cast<double>(batch) * accumulation);
+    const Batches::Step plan = batches_->at(step);
     network_->parameters.zero_gradients();
     std::vector<const Item*> items;
     double loss = 0;
-    for (int micro = 0; micro < accumulation; micro++) {
+    for (const MicroBatch& batch : plan.micro_batches) {
       const size_t first = items.size();
-      for (int i = 0; i < batch; i++) items.push_back(&fill(pass, i, state_.seen + items.size()));
+      for (const auto& appearance : batch) items.push_back(&data_->train[appearance.item]);
+      auto& pass = fill(plan.pass, batch);
+      pass.loss->scale = 1.0 / static_cast<double>(plan.pictures());
       pass.forward();
       refuse_infinite(step, pass.loss->losses, std::span(items).subspan(first));
       loss += pass.loss->total();
@@ -69,6 +90,7 @@ class Session {
     network_->weights_changed();
     state_.step = step;
     state_.seen += items.size();
+    state_.optimizer = optimizer_->numbers();
     const std::chrono::duration<double, std::milli> ms = Clock::now() - start;
     conversation_.say("step", {{"step", step},
                                {"epoch", epoch()},
@@ -98,7 +120,7 @@ class Session {
     const fs::path parent = job_.folder / "checkpoints";
     auto published = existing_checkpoint(parent, identity);
     if (!published)
-      published = write_state(parent, identity, network_->parameters, *optimizer_, state_, job_.recipe.at("model"));
+      published = write_state(parent, identity, network_->parameters, *optimizer_, state_, job_.recipe, recipe_.keeps_trained_only());
     last_save_ = Clock::now();
     conversation_.say("checkpoint", {{"step", state_.step},
                                      {"epoch", identity.epoch},
@@ -111,7 +133,11 @@ class Session {
 
   // Better now than at the end of the night: room for one checkpoint.
   void reserve_disk() const {
-    const auto needed = network_->parameters.count() * sizeof(float) * (recipe_.train.ema > 0 ? 4 : 3);
+    size_t trained = 0, frozen = 0;
+    for (const auto& tensor : network_->parameters.tensors()) (tensor.trainable() ? trained : frozen) += tensor.size();
+    const size_t copies = (recipe_.train.ema > 0 ? 2 : 1), moments = optimizer_->states().size();
+    const size_t kept = recipe_.keeps_trained_only() ? 0 : frozen;
+    const auto needed = sizeof(float) * ((trained + kept) * copies + trained * moments);
     const auto space = fs::space(job_.folder / "checkpoints");
     if (space.available >= needed) return;
     throw Failure(kDisk, "DISK_FULL",
@@ -140,11 +166,26 @@ class Session {
   using Clock = std::chrono::steady_clock;
 
   Context context() {
-    return {recipe_, *network_,     *codec_, schedule_, state_, job_.folder / "samples",
+    return {recipe_, foundation_, *network_, *space_, *reader_, *schedule_, state_, job_.folder / "samples",
             epoch(), conversation_, warned_};
   }
 
   // ---- beginning -----------------------------------------------------------------------------
+
+  void found() {
+    if (recipe_.model.sd1) {
+      foundation_ = open_base(recipe_);
+      recipe_.train.schedule.prediction = foundation_.prediction;
+      state_ = find_start(job_, recipe_, nullptr, data_, own_);
+      return;
+    }
+    foundation_.codec = make_codec(recipe_.model.latent);
+    if (recipe_.base) own_ = open_own_base(*recipe_.base);
+    state_ = find_start(job_, recipe_, foundation_.codec.get(), data_, own_);
+    foundation_.text = detail::text_of_recipe(recipe_, state_.vocabulary);
+    foundation_.unet = detail::unet_of_recipe(recipe_.model, *foundation_.codec);
+    foundation_.prediction = recipe_.train.schedule.prediction;
+  }
 
   void say_hello(const fs::path& program) {
     Json fingerprint = {{"device", job_.device},
@@ -158,31 +199,36 @@ class Session {
                                 {"device", job_.device},
                                 {"fingerprint", fingerprint},
                                 {"knows",
-                                 {"step", "validation", "checkpoint", "sample", "progress", "warning",
+                                 {"step", "validation", "checkpoint", "sample", "preview", "progress", "warning",
                                   "error", "acknowledged", "done", "evaluate", "save", "stop", "set"}},
-                                {"parameters", network_->parameters.count()}});
+                                {"parameters", network_->parameters.count()},
+                                {"trained", network_->parameters.trained_count()}});
+    if (recipe_.train.precision == "bf16" || recipe_.train.precision == "f16")
+      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + recipe_.train.precision + " is not used",
+                         "Leave train.precision at auto.");
   }
 
   void load(bool training) {
-    if (job_.resume) {
-      if (training) optimizer_ = make_optimizer("adamw", network_->parameters);
-      return read_weights(*job_.resume, network_->parameters, state_, optimizer_.get());
+    if (recipe_.model.sd1) {
+      network_->load(*foundation_.files, job_.seed);
+    } else if (!job_.resume || recipe_.lora) {
+      network_->initialize(job_.seed, state_.vocabulary);
+      if (own_) read_base(own_->weights, network_->parameters, Network::kWordTable);
     }
-    network_->initialize(job_.seed, state_.vocabulary);
-    if (recipe_.base) read_base(*recipe_.base, network_->parameters, Network::kWordTable);
-    if (training) optimizer_ = make_optimizer("adamw", network_->parameters);
+    if (training) optimizer_ = make_optimizer(recipe_.train.optimizer, network_->parameters);
+    if (job_.resume) read_weights(*job_.resume, network_->parameters, state_, optimizer_.get(), recipe_.keeps_trained_only());
+  }
+
+  static std::vector<Batches::Entry> entries_of(const std::vector<Item>& items) {
+    std::vector<Batches::Entry> entries;
+    for (const auto& item : items) entries.push_back({item.bucket_width, item.bucket_height, item.repeats});
+    return entries;
   }
 
   // ---- a step's parts ------------------------------------------------------------------------
 
-  int latent_width() const { return state_.width / codec_->stride(); }
-  int latent_height() const { return state_.height / codec_->stride(); }
-
   int64_t steps_per_epoch() const {
-    if (recipe_.train.steps_per_epoch) return *recipe_.train.steps_per_epoch;
-    const auto a_step =
-        static_cast<size_t>(recipe_.train.batch) * static_cast<size_t>(recipe_.train.accumulation);
-    return static_cast<int64_t>(data_ ? (data_->train.size() + a_step - 1) / a_step : 1);
+    return recipe_.train.steps_per_epoch ? *recipe_.train.steps_per_epoch : batches_ ? batches_->steps_of_pass() : 1;
   }
   // By the step, since a job may begin in an epoch before its own. An evaluation is of its own.
   int epoch() const {
@@ -191,29 +237,71 @@ class Session {
                : static_cast<int>((state_.step + steps_per_epoch() - 1) / steps_per_epoch());
   }
 
-  // Picture i of a micro-batch, at a position in the row of passes.
-  const Item& fill(Network::Pass& pass, int i, uint64_t position) {
-    const auto [number, index] = order_.at(position);
-    const Item& item = data_->train[index];
-    const Draw drawn =
-        draw({job_.seed, schedule_.timesteps(), recipe_.caption_dropout, recipe_.flip}, number, item);
-    fill_picture(context(), *data_, item, drawn.flip, picture_);
-    noise_.resize(picture_.size());
-    draw_noise(job_.seed, number, item, noise_.data(), noise_.size());
-    fill_noisy(context(), pass, i, drawn.timestep, picture_, noise_);
-    pass.loss->weights->data[i] = static_cast<float>(schedule_.weight(drawn.timestep));
-    fill_tokens(context(), pass, i, drawn.caption == nullptr ? "" : *drawn.caption);
-    return item;
+  // A failure with a picture says which.
+  template <class Work>
+  static void named(const Item& item, const Work& work) {
+    try {
+      work();
+    } catch (const Failure& failure) {
+      throw Failure(failure.exit, failure.code, std::string(failure.what()) + ": " + item.file, failure.hint);
+    }
+  }
+
+  std::string caption_of(uint32_t pass, const Draw& drawn, const CaptionComposer& composer) const {
+    return drawn.caption == nullptr ? "" : composer.compose(pass, drawn.name, *drawn.caption);
+  }
+
+  Network::Pass& fill(uint32_t pass_number, const MicroBatch& batch) {
+    const Context c = context();
+    const DrawSettings settings{job_.seed, schedule_->timesteps(), recipe_.data.caption_dropout, recipe_.data.flip,
+                                recipe_.data.random_crop};
+    const CaptionComposer composer(recipe_.data.captions, job_.seed);
+    std::vector<Draw> draws;
+    std::vector<ReadText> texts;
+    std::vector<std::vector<float>> latents;
+    bool masked = false;
+    for (const auto& [index, repeat] : batch) {
+      const Item& item = data_->train[index];
+      const Draw& drawn = draws.emplace_back(draw(settings, pass_number, item, repeat));
+      const std::string caption = caption_of(pass_number, drawn, composer);
+      texts.push_back(heard(c, reader_->caption(caption), caption));
+      masked = masked || data_->mask(item) != nullptr;
+      RandomStream random(job_.seed, Purpose::latent, pass_number, drawn.name);
+      named(item, [&] {
+        space_->encode(crop_of(data_->pixels(item), item, drawn, 3), item.bucket_width, item.bucket_height, &random,
+                       latents.emplace_back());
+      });
+    }
+    const TextInput text = text_input(c, std::move(texts), network_->text_learns());
+    const Item& like = data_->train[batch[0].item];
+    const int rows = like.bucket_height / space_->stride(), columns = like.bucket_width / space_->stride();
+    auto& pass = network_->pass({Network::Use::training, static_cast<int>(batch.size()), rows, columns, text.chunks, masked});
+    fill_texts(pass, text);
+    std::vector<float> noise;
+    for (size_t i = 0; i < batch.size(); i++) {
+      const Item& item = data_->train[batch[i].item];
+      noise.resize(latents[i].size());
+      draw_noise(job_.seed, pass_number, draws[i].name, noise.data(), noise.size());
+      offset_noise(job_.seed, pass_number, draws[i].name, recipe_.train.noise_offset, noise.data(), noise.size(),
+                   static_cast<size_t>(space_->channels()));
+      fill_noisy(c, pass, static_cast<int>(i), draws[i].timestep, latents[i], noise);
+      const double prior = item.regularisation ? recipe_.data.prior_loss_weight : 1;
+      pass.loss->weights->data[i] = static_cast<float>(schedule_->weight(draws[i].timestep) * prior);
+      if (masked) fill_mask(*data_, item, draws[i], space_->stride(), pass.loss->mask->data + i * static_cast<size_t>(rows * columns));
+    }
+    return pass;
   }
 
   OptimizerSettings settings_at(int64_t step) const {
     LearningRate rate = recipe_.train.learning_rate;
     rate.total = steps_per_epoch() * recipe_.train.epochs;
     const auto& t = recipe_.train;
+    const double now = rate.at(step) * state_.learning_rate_factor;
+    // The text encoder has a peak of its own on the same curve; without one it learns as the U-Net does.
+    const double text = t.text_encoder ? t.text_encoder_rate / rate.peak : 1;
     // The average's memory grows to the recipe's: else the first epochs would show the seed's weights.
     const double average = std::min(t.ema, static_cast<double>(1 + step) / static_cast<double>(10 + step));
-    const double now = rate.at(step) * state_.learning_rate_factor;
-    return {.learning_rates = {now, now},
+    return {.learning_rates = {now, now * text},
             .beta1 = t.beta1,
             .beta2 = t.beta2,
             .epsilon = t.epsilon,
@@ -231,14 +319,16 @@ class Session {
   Job job_;
   Recipe recipe_;
   Conversation& conversation_;
-  std::unique_ptr<LatentCodec> codec_;
-  Schedule schedule_;
+  Foundation foundation_;
+  std::optional<OwnBase> own_;
+  std::optional<Schedule> schedule_;
   std::optional<Dataset> data_;
   State state_;
   std::optional<Network> network_;
+  std::unique_ptr<TextReader> reader_;
+  std::unique_ptr<LatentSpace> space_;
   std::unique_ptr<Optimizer> optimizer_;
-  ItemOrder order_{0, 1};
-  std::vector<float> picture_, noise_;
+  std::optional<Batches> batches_;
   std::set<std::string> warned_;
   Clock::time_point last_save_;
 };

@@ -1,5 +1,4 @@
-// Where a job begins: the words and the latent statistics, which say how large the model is and what it
-// sees, out of a checkpoint, the base, or the data; and whether the sizes that are asked for can be done.
+// Where a job begins: a checkpoint, the base, or the data; and whether the sizes that are asked for can be done.
 #pragma once
 
 #include <optional>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "diffusion/dataset.h"
+#include "diffusion/foundation.h"
 #include "diffusion/recipe.h"
 #include "diffusion/state.h"
 #include "training/job.h"
@@ -49,49 +49,91 @@ inline State state_of_checkpoint(const Job& job) {
                 "Resume from an earlier checkpoint.");
 }
 
-inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec& codec,
-                        const std::optional<Dataset>& data) {
+// A model of Tiller's own with free sizes, to begin from: a checkpoint's folder, or a file that was exported.
+struct OwnBase {
+  fs::path weights;
+  State state;
+};
+
+inline OwnBase open_own_base(const fs::path& path) {
+  std::error_code absent;
+  if (!fs::is_directory(path, absent)) {
+    const Safetensors file(path);
+    const auto found = file.metadata().find("tiller.state");
+    if (found == file.metadata().end())
+      throw Failure(kBadData, "BASE_UNKNOWN", path.string() + " was not exported by Tiller",
+                    "For a Stable Diffusion 1.x model say model.architecture: sd1.");
+    return {path, state_of_json(parse_json(found->second), path)};
+  }
+  verify_checkpoint(path);
+  const bool averaged = fs::exists(path / "ema.safetensors");
+  return {path / (averaged ? "ema.safetensors" : "weights.safetensors"), read_state(path)};
+}
+
+// The middle of the sizes that the data set has: the size of samples whose prompts name none.
+inline void measure_sizes(const Dataset& data, State& state) {
+  std::map<std::pair<int, int>, size_t> counts;
+  for (const auto& item : data.train) counts[{item.bucket_width, item.bucket_height}]++;
+  const auto most = std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) { return a.second < b.second; });
+  state.width = most->first.first, state.height = most->first.second;
+}
+
+// `own`: the base of a model with free sizes, if there is one.
+inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec* codec, const std::optional<Dataset>& data,
+                        const std::optional<OwnBase>& own) {
   State state;
   if (job.resume) {
     state = state_of_checkpoint(job);
-  } else if (recipe.base) {
-    verify_checkpoint(*recipe.base);
-    state = read_state(*recipe.base);
-    state.step = 0, state.seen = 0, state.learning_rate_factor = 1;
+  } else if (recipe.model.sd1) {
+    state.width = state.height = recipe.data.resolution > 0 ? recipe.data.resolution : 512;
+  } else if (own) {
+    state = own->state;
+    state.step = 0, state.seen = 0, state.learning_rate_factor = 1, state.optimizer.clear();
     if (data) state.vocabulary = with_words_of(*data, state.vocabulary);
   } else if (data) {
     state.vocabulary = with_words_of(*data, {});
-    state.latent = measure_latents(*data, codec);
+    state.latent = measure_latents(*data, *codec);
   } else {
     throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "there is no data, base or checkpoint to start from",
                   "Give the recipe a data section.");
   }
-  if (data) {
-    const OneSize size = one_size(*data);
-    state.width = size.width, state.height = size.height;
-  }
-  if (state.latent.mean.size() == static_cast<size_t>(codec.channels())) return state;
+  if (recipe.model.sd1) return state;
+  if (data) measure_sizes(*data, state);
+  if (state.latent.mean.size() == static_cast<size_t>(codec->channels())) return state;
   throw Failure(kBadData, "CHECKPOINT_MISMATCH",
-                "the latents to start from have " + std::to_string(state.latent.mean.size()) +
-                    " channels, those of " + recipe.model.latent + " " + std::to_string(codec.channels()),
+                "the latents to start from have " + std::to_string(state.latent.mean.size()) + " channels, those of " +
+                    recipe.model.latent + " " + std::to_string(codec->channels()),
                 "Use the base's model.latent.");
 }
 
 // Before the first step, not in the night's first samples.
-inline void check_sizes(const Recipe& recipe, int multiple, const std::optional<Dataset>& data,
-                        const State& state) {
+inline void check_sizes(const Recipe& recipe, int multiple, const std::optional<Dataset>& data, const State& state) {
   const auto check = [&](const std::string& what, int width, int height) {
     if (width % multiple == 0 && height % multiple == 0) return;
     throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE",
                   what + " " + std::to_string(width) + "x" + std::to_string(height) +
                       " pixels, but this model's sides must be multiples of " + std::to_string(multiple),
-                  "Change the size, or give model.channel_multipliers fewer levels.");
+                  recipe.model.sd1 ? "Change the size." : "Change the size, or give model.channel_multipliers fewer levels.");
   };
-  if (data) check("the pictures of the data set have", state.width, state.height);
+  if (data) {
+    for (const auto* items : {&data->train, &data->validation})
+      for (const auto& item : *items) check("the data set has a picture of", item.bucket_width, item.bucket_height);
+  }
   for (size_t i = 0; i < recipe.samples.prompts.size(); i++) {
     const Prompt& prompt = recipe.samples.prompts[i];
-    check("recipe.samples.prompts[" + std::to_string(i) + "] has", prompt.width.value_or(state.width),
-          prompt.height.value_or(state.height));
+    const std::string name = "recipe.samples.prompts[" + std::to_string(i) + "]";
+    if (!prompt.picture) {
+      check(name + " has", prompt.width.value_or(state.width), prompt.height.value_or(state.height));
+      continue;
+    }
+    const Pads pads = prompt.outpaint.value_or(Pads{});
+    check(name + ".picture (with what is outpainted) has", prompt.picture->width + pads.left + pads.right,
+          prompt.picture->height + pads.top + pads.bottom);
+    if (prompt.mask && (prompt.mask->width != prompt.picture->width || prompt.mask->height != prompt.picture->height))
+      throw Failure(kBadRecipe, "MASK_SIZE",
+                    name + ".mask is " + size_text(prompt.mask->width, prompt.mask->height) + ", its picture " +
+                        size_text(prompt.picture->width, prompt.picture->height),
+                    "Make the mask as large as the picture.");
   }
 }
 

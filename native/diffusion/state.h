@@ -1,5 +1,6 @@
 // What a checkpoint of tiller-diffusion holds, written and read.
-//   weights.safetensors     every tensor, as it is trained
+//   weights.safetensors     every tensor, as it is trained; with adapters, or on a base of Stable Diffusion, only
+//                           what is trained: the rest is the base's
 //   ema.safetensors         the running averages (if the recipe keeps one)
 //   optimizer.safetensors   first.NAME, second.NAME …: what the optimizer remembers of the trained tensors
 //   state.json              the position, and what turns words and pictures into numbers
@@ -42,27 +43,31 @@ inline std::vector<TensorAspect> aspects_of(Optimizer& optimizer) {
 }  // namespace detail
 
 inline Published write_state(const fs::path& parent, const CheckpointIdentity& identity,
-                             const Parameters& parameters, Optimizer& optimizer, const State& state, const Json& model) {
+                             const Parameters& parameters, Optimizer& optimizer, const State& state, const Json& recipe,
+                             bool trained_only) {
   CheckpointWriter writer(parent, identity);
   const auto tensors = [&](const char* file, const std::vector<TensorAspect>& aspects, const Chosen& chosen) {
     writer.add(file, [&](OutputFile& out) { write_tensors(out, parameters, aspects, chosen); });
   };
-  tensors("weights.safetensors", {aspect_of(Buffer::weight)}, every_tensor);
-  if (parameters.data(Buffer::average) != nullptr) tensors("ema.safetensors", {aspect_of(Buffer::average)}, every_tensor);
+  const Chosen kept = trained_only ? Chosen(trained_tensor) : Chosen(every_tensor);
+  tensors("weights.safetensors", {aspect_of(Buffer::weight)}, kept);
+  if (parameters.data(Buffer::average) != nullptr) tensors("ema.safetensors", {aspect_of(Buffer::average)}, kept);
   tensors("optimizer.safetensors", detail::aspects_of(optimizer), trained_tensor);
   writer.add("state.json", [&](OutputFile& out) {
-    const Json json = {{"version", 1},
+    Json json = {{"version", 1},
                        {"trainer", "tiller-diffusion"},
                        {"step", state.step},
                        {"epoch", identity.epoch},
                        {"seen", state.seen},
                        {"learning_rate_factor", state.learning_rate_factor},
                        {"optimizer", optimizer.numbers()},
-                       {"model", model},
+                       {"model", recipe.at("model")},
                        {"latent", {{"mean", state.latent.mean}, {"deviation", state.latent.deviation}}},
                        {"width", state.width},
                        {"height", state.height},
                        {"vocabulary", state.vocabulary.words()}};
+    if (recipe.contains("lora")) json["lora"] = recipe["lora"];
+    json["text_encoder"] = recipe.at("train").value("text_encoder", false);
     out.write(json.dump(1) + "\n");
   });
   return writer.publish();
@@ -70,17 +75,15 @@ inline Published write_state(const fs::path& parent, const CheckpointIdentity& i
 
 // ---- reading ---------------------------------------------------------------------------------
 
-// Errors: CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH (another trainer's).
-inline State read_state(const fs::path& folder) {
-  const fs::path file = folder / "state.json";
+// `from` names the place in messages. Errors: CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH (another trainer's).
+inline State state_of_json(const Json& json, const fs::path& from) {
   const auto count = [&](const Json& object, const char* key, int64_t least, int64_t most) {
     if (const auto found = whole_number(object.at(key), least, most)) return *found;
-    throw corrupt(file, std::string("has an impossible ") + key + ", " + object.at(key).dump());
+    throw corrupt(from, std::string("has an impossible ") + key + ", " + object.at(key).dump());
   };
-  const Json json = parse_json(MappedFile(file).text());
   try {
     if (json.at("trainer") != "tiller-diffusion" || json.at("version") != 1)
-      throw Failure(kBadData, "CHECKPOINT_MISMATCH", file.string() + " is not of this trainer",
+      throw Failure(kBadData, "CHECKPOINT_MISMATCH", from.string() + " is not of this trainer",
                     "Resume with the trainer that wrote it.");
     State state;
     state.step = count(json, "step", 0, INT64_MAX);
@@ -91,38 +94,44 @@ inline State read_state(const fs::path& folder) {
     state.latent.mean = json.at("latent").at("mean").get<std::vector<float>>();
     state.latent.deviation = json.at("latent").at("deviation");
     if (!(state.learning_rate_factor > 0) || !(state.latent.deviation > 0))
-      throw corrupt(file, "has a learning_rate_factor or a latent.deviation that is not above 0");
+      throw corrupt(from, "has a learning_rate_factor or a latent.deviation that is not above 0");
     state.width = static_cast<int>(count(json, "width", 1, 65536));
     state.height = static_cast<int>(count(json, "height", 1, 65536));
     return state;
   } catch (const Json::exception& error) {
-    throw corrupt(file, std::string("can't be read: ") + error.what());
+    throw corrupt(from, std::string("can't be read: ") + error.what());
   }
 }
 
+inline State read_state(const fs::path& folder) {
+  const fs::path file = folder / "state.json";
+  return state_of_json(parse_json(MappedFile(file).text()), file);
+}
+
 // Everything that resuming needs; without an optimizer, only what sampling and validation need.
-inline void read_weights(const fs::path& folder, Parameters& parameters, const State& state, Optimizer* optimizer) {
-  read_tensors(folder / "weights.safetensors", parameters, {aspect_of(Buffer::weight)}, every_tensor);
+inline void read_weights(const fs::path& folder, Parameters& parameters, const State& state, Optimizer* optimizer,
+                         bool trained_only) {
+  const Chosen kept = trained_only ? Chosen(trained_tensor) : Chosen(every_tensor);
+  read_tensors(folder / "weights.safetensors", parameters, {aspect_of(Buffer::weight)}, kept);
   if (parameters.data(Buffer::average) != nullptr) {
     // The average of a tensor that isn't trained is itself.
     TensorAspect average = aspect_of(Buffer::average);
     average.load = [load = average.load](Parameter& tensor, const float* from) {
       if (tensor.trainable()) load(tensor, from);
     };
-    read_tensors(folder / "ema.safetensors", parameters, {average}, every_tensor);
+    read_tensors(folder / "ema.safetensors", parameters, {average}, kept);
   }
   if (optimizer == nullptr) return;
   optimizer->set_numbers(state.optimizer);
   read_tensors(folder / "optimizer.safetensors", parameters, detail::aspects_of(*optimizer), trained_tensor);
 }
 
-// A base: the better weights of another run's checkpoint, as the start of this one. Rows of words
-// that the base doesn't know keep what the seed gave them.
-inline void read_base(const fs::path& folder, Parameters& parameters, const std::string& word_table) {
-  const bool averaged = fs::exists(folder / "ema.safetensors");
-  const fs::path path = folder / (averaged ? "ema.safetensors" : "weights.safetensors");
+// The weights of another model with free sizes, as the start of this one. Rows of words that it doesn't
+// know, and adapters, keep what the seed gave them.
+inline void read_base(const fs::path& path, Parameters& parameters, const std::string& word_table) {
   const Safetensors file(path);
   for (auto& tensor : parameters.tensors()) {
+    if (tensor.name.find(".lora_") != std::string::npos) continue;
     const TensorInfo* found = file.find(tensor.name);
     const auto expected = shape_of(tensor);
     const bool words = tensor.name == word_table && found != nullptr && found->shape.size() == 2 &&

@@ -13,10 +13,10 @@ namespace tiller {
 class UseAverage {
  public:
   UseAverage(Network& network, bool average) : network_(network), average_(average) {
-    if (average_) network_.parameters.use(Buffer::average);
+    if (average_) network_.use(Buffer::average);
   }
   ~UseAverage() {
-    if (average_) network_.parameters.use(Buffer::weight);
+    if (average_) network_.use(Buffer::weight);
   }
   UseAverage(const UseAverage&) = delete;
   UseAverage& operator=(const UseAverage&) = delete;
@@ -27,6 +27,27 @@ class UseAverage {
 };
 
 inline const char* weights_name(bool average) { return average ? "ema" : "raw"; }
+
+// One measurement: a picture at a timestep, with a noise.
+struct Measurement {
+  const Item* item;
+  size_t bin, repeat;
+};
+
+// All of them, pictures of one size together.
+inline std::vector<std::vector<Measurement>> measurements(const Dataset& data, size_t bins, size_t repeats, size_t batch) {
+  std::map<std::pair<int, int>, std::vector<Measurement>> by_size;
+  for (const auto& item : data.validation)
+    for (size_t repeat = 0; repeat < repeats; repeat++)
+      for (size_t bin = 0; bin < bins; bin++)
+        by_size[{item.bucket_width, item.bucket_height}].push_back({&item, bin, repeat});
+  std::vector<std::vector<Measurement>> batches;
+  for (const auto& [size, all] : by_size)
+    for (size_t first = 0; first < all.size(); first += batch)
+      batches.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(first),
+                           all.begin() + static_cast<std::ptrdiff_t>(std::min(first + batch, all.size())));
+  return batches;
+}
 
 // The mean squared error of what the model says, unweighted, at the middle of each of `bins` equal
 // parts of the timesteps. Noise is f(seed, item, bin, repeat): the same at every epoch.
@@ -40,9 +61,6 @@ bool validate(const Context& c, const Dataset& data, uint64_t seed, const GoOn& 
     return true;
   }
   const UseAverage use(c.network, settings.average);
-  const int batch = c.recipe.train.batch;
-  auto& pass = c.network.pass(Network::Use::measuring, batch, c.state.height / c.codec.stride(),
-                              c.state.width / c.codec.stride());
   const size_t bins = static_cast<size_t>(settings.bins), repeats = static_cast<size_t>(settings.repeats);
   const size_t total = data.validation.size() * bins * repeats;
   const auto timestep = [&](size_t bin) {
@@ -50,23 +68,26 @@ bool validate(const Context& c, const Dataset& data, uint64_t seed, const GoOn& 
   };
   std::vector<double> sums(bins);
   std::vector<float> picture, noise;
-  for (size_t first = 0; first < total; first += static_cast<size_t>(batch)) {
-    for (int i = 0; i < batch; i++) {
-      const size_t number =
-          std::min(first + static_cast<size_t>(i), total - 1);  // the last batch is filled up
-      const size_t bin = number % bins, repeat = number / bins % repeats;
-      const Item& item = data.validation[number / bins / repeats];
-      fill_picture(c, data, item, false, picture);
+  for (const auto& batch : measurements(data, bins, repeats, static_cast<size_t>(c.recipe.train.batch))) {
+    std::vector<ReadText> texts;
+    for (const auto& one : batch) texts.push_back(heard(c, c.reader.caption(one.item->main_caption()), one.item->main_caption()));
+    const TextInput text = text_input(c, std::move(texts), false);
+    const Item& like = *batch[0].item;
+    auto& pass = c.network.pass({Network::Use::measuring, static_cast<int>(batch.size()), like.bucket_height / c.space.stride(),
+                                 like.bucket_width / c.space.stride(), text.chunks});
+    fill_texts(pass, text);
+    for (size_t i = 0; i < batch.size(); i++) {
+      const Item& item = *batch[i].item;
+      const Draw middle{item.name, 0, false, (item.width - item.bucket_width) / 2, (item.height - item.bucket_height) / 2, nullptr};
+      c.space.encode(crop_of(data.pixels(item), item, middle, 3), item.bucket_width, item.bucket_height, nullptr, picture);
       noise.resize(picture.size());
-      RandomStream(seed, Purpose::validation_noise, static_cast<uint32_t>(repeat * bins + bin), item.name)
+      RandomStream(seed, Purpose::validation_noise, static_cast<uint32_t>(batch[i].repeat * bins + batch[i].bin), item.name)
           .fill_normal(noise.data(), noise.size());
-      fill_noisy(c, pass, i, timestep(bin), picture, noise);
+      fill_noisy(c, pass, static_cast<int>(i), timestep(batch[i].bin), picture, noise);
       pass.loss->weights->data[i] = 1;
-      fill_tokens(c, pass, i, item.main_caption());
     }
     pass.forward();
-    for (size_t i = 0; i < static_cast<size_t>(batch) && first + i < total; i++)
-      sums[(first + i) % bins] += pass.loss->losses[i];
+    for (size_t i = 0; i < batch.size(); i++) sums[batch[i].bin] += pass.loss->losses[i];
     if (!go_on()) return false;
   }
   Json by_bin = Json::array();

@@ -181,7 +181,8 @@ void averages_and_limits() {
                    !fs::exists(folder / "with-words/tokenizer/notes.txt"));
   bool kept = false;
   try {
-    write_diffusers_folder(folder / "F16-folder", base.model());
+    fs::create_directory(folder / "there"); // a rename would take an empty folder's place
+    write_diffusers_folder(folder / "there", base.model(), {.dtype = "F32"});
   } catch (const std::system_error&) {
     kept = true;
   }

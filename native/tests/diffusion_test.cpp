@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "diffusion/batches.h"
 #include "diffusion/draws.h"
 #include "diffusion/latent.h"
 #include "diffusion/sampler.h"
@@ -111,33 +112,13 @@ void check_words(Checks& checks) {
 }
 
 void check_draws(Checks& checks) {
-  const size_t n = 150;
-  ItemOrder order(42, n), other(42, n);
-  int wrong = 0;
-  std::set<std::vector<size_t>> passes;
-  for (uint64_t pass = 0; pass < 5; pass++) {
-    std::vector<size_t> items;
-    for (uint64_t i = 0; i < n; i++) {
-      const auto place = order.at(pass * n + i);
-      wrong += place.pass != pass;
-      items.push_back(place.item);
-    }
-    passes.insert(items);
-    wrong += std::set(items.begin(), items.end()).size() != n;
-  }
-  checks.expect("every picture once a pass", wrong, 0);
-  checks.expect("each pass has its own order", 5 - static_cast<double>(passes.size()), 0);
-  // Entered anywhere, the row goes on as it would have.
-  for (uint64_t p = 5 * n; p-- > 0;) wrong += other.at(p).item != order.at(p).item;
-  checks.expect("order is a function of the position", wrong, 0);
-
   Item item{.key = "00000000000000aa", .name = 0xaa};
   item.captions = {{"light", 1}, {"heavy", 3}, {"never", 0}};
   std::map<std::string, int> counts;
   double timesteps = 0, flips = 0;
   const int passes_drawn = 4000;
   for (uint32_t pass = 0; pass < passes_drawn; pass++) {
-    const Draw drawn = draw({42, 1000, 0.1, true}, pass, item);
+    const Draw drawn = draw({42, 1000, 0.1, true, false}, pass, item);
     counts[drawn.caption == nullptr ? "" : *drawn.caption]++;
     timesteps += drawn.timestep, flips += drawn.flip;
   }
@@ -147,6 +128,55 @@ void check_draws(Checks& checks) {
   checks.expect("a caption of weight 0 is never chosen", counts["never"], 0);
   checks.expect("timesteps are even", std::fabs(timesteps / passes_drawn / 499.5 - 1), 0.03);
   checks.expect("half are mirrored", std::fabs(flips / passes_drawn - 0.5), 0.03);
+}
+
+// Three sizes, repeats, a bucket of one picture.
+void check_batches(Checks& checks) {
+  std::vector<Batches::Entry> items;
+  for (int i = 0; i < 50; i++) items.push_back({512, 512, 1});
+  for (int i = 0; i < 7; i++) items.push_back({448, 576, 3});
+  items.push_back({64, 1024, 1});
+  Batches batches(42, items, 4, 3), again(42, items, 4, 3);
+  // 13 of 50, 6 of 21, 1: 20 micro-batches in steps of 3
+  checks.expect("steps of a pass", std::fabs(static_cast<double>(batches.steps_of_pass()) - 7), 0);
+  int wrong = 0, mixed = 0, same_order = 0;
+  std::vector<size_t> before;
+  const int64_t passes = 4, steps = batches.steps_of_pass();
+  for (int64_t pass = 0; pass < passes; pass++) {
+    std::map<std::pair<size_t, uint32_t>, int> seen;
+    std::vector<size_t> order;
+    for (int64_t s = 1; s <= steps; s++) {
+      const auto step = batches.at(pass * steps + s);
+      wrong += step.pass != pass || step.micro_batches.empty() || step.micro_batches.size() > 3;
+      for (const auto& batch : step.micro_batches)
+        for (const auto& [item, repeat] : batch) {
+          seen[{item, repeat}]++;
+          order.push_back(item);
+          mixed += items[item].bucket_width != items[batch[0].item].bucket_width;
+          wrong += batch.size() > 4;
+        }
+    }
+    for (size_t i = 0; i < items.size(); i++)
+      for (int r = 0; r < items[i].repeats; r++) wrong += seen[{i, static_cast<uint32_t>(r)}] != 1;
+    wrong += seen.size() != 72;
+    same_order += order == before;
+    before = order;
+  }
+  checks.expect("every picture exactly as often as it is repeated, each pass", wrong, 0);
+  checks.expect("a micro-batch has one size", mixed, 0);
+  checks.expect("each pass has its own order", same_order, 0);
+  const auto flat = [](const Batches::Step& step) {
+    std::vector<std::pair<size_t, uint32_t>> all;
+    for (const auto& batch : step.micro_batches)
+      for (const auto& [item, repeat] : batch) all.emplace_back(item, repeat);
+    return all;
+  };
+  for (int64_t s = passes * steps; s > 0; s--) wrong += flat(again.at(s)) != flat(batches.at(s));
+  checks.expect("a step's pictures are a function of the step", wrong, 0);
+  std::vector<Batches::Entry> one(items.begin(), items.begin() + 48);
+  Batches whole(7, one, 8, 1), halves(7, one, 4, 2);
+  for (int64_t s = 1; s <= 6; s++) wrong += flat(whole.at(s)) != flat(halves.at(s));
+  checks.expect("two of 4 are one of 8", wrong, 0);
 }
 
 // Two pictures of sizes of their own, the second with a mask, and one that is held out.
@@ -178,13 +208,6 @@ void check_dataset(Checks& checks) {
                    a.repeats == 5 && a.regularisation && a.file == "a.png" && a.name == 0xaa && a.is_cropped());
   checks.holds("and its pixels", data.pixels(a)[0] == 0 && data.pixels(b)[0] == 18 && data.pixels(c)[2] == 44);
   checks.holds("and its mask, or none", data.mask(a) == nullptr && data.mask(b)[7] == 8);
-  bool refused = false;
-  try {
-    one_size(data);
-  } catch (const Failure&) {
-    refused = true;
-  }
-  checks.holds("several sizes are not taken for one", refused);
   fs::remove_all(folder);
 }
 
@@ -209,6 +232,7 @@ int main(int argc, char** argv) {
   check_codecs(checks);
   check_words(checks);
   check_draws(checks);
+  check_batches(checks);
   check_dataset(checks);
   check_learning_rate(checks);
   return checks.exit_code();

@@ -12,6 +12,7 @@
 #include "layers/mse_loss.h"
 #include "layers/timestep_embedding.h"
 #include "layers/token_embedding.h"
+#include "models/vae.h"
 #include "tests/graph_compare.h"
 
 using namespace tiller;
@@ -162,6 +163,21 @@ void chunks(GraphComparison& t) {
   });
 }
 
+// Both halves of a small one, with a linear layer between the moments and the latent.
+void autoencoder(GraphComparison& t) {
+  VaeConfig config;
+  config.base_channels = 8, config.channel_multipliers = {1, 2}, config.res_blocks = 1, config.norm_groups = 4;
+  Parameters p;
+  const Vae vae(p, config);
+  Block* mean = p.matrix(1, 8, 4);
+  t.fill(p, 0.1f);
+  t.compare("autoencoder", p, [&](Tape& tape) {
+    Value* rgb = tape.input({2, 7, 10, 3}, true);
+    Value* z = tape.add<Linear>(vae.build_encoder(tape, rgb), mean, nullptr).y;
+    return Built{{rgb}, vae.build_decoder(tape, z)};
+  });
+}
+
 void loss(GraphComparison& t) {
   Parameters p;
   Block *w = p.matrix(1, 6, 5), *b = p.plain(1, 5);
@@ -188,6 +204,7 @@ int main(int count, char** arguments) {
     embeddings(t);
     chunks(t);
     loss(t);
+    autoencoder(t);
     return t.checks.exit_code();
   } catch (const DeviceError& error) {
     std::fprintf(stderr, "%s. %s\n", error.what(), error.hint.c_str());

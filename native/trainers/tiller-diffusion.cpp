@@ -22,6 +22,14 @@ namespace {
 // Steps from where the session stands to the job's last.
 int train(Session& session, Conversation& conversation) {
   session.reserve_disk();
+  const bool ready = session.prepare_latents([&] {
+    const Wishes wishes = conversation.hear();
+    return !wishes.stop && !wishes.orphaned;
+  });
+  if (!ready) {
+    conversation.say("done", {{"reason", "stopped"}, {"step", session.step()}});
+    return kDone;
+  }
   std::string checkpoint;
   while (session.step() < session.job().last_step) {
     session.train_step();

@@ -80,6 +80,9 @@ struct Job {
   uint64_t seed = 0;
   fs::path folder;
   std::optional<fs::path> resume, data_manifest;
+  std::optional<fs::path> tokenizer;   // the file that native/clip-tokenizer.ts wrote
+  std::optional<fs::path> latents;     // the folder that keeps what an autoencoder made
+  std::string latents_origin;          // names that autoencoder's weights
   std::map<std::string, std::string> fingerprint;
   std::optional<fs::path> follow_file;
   double orphan_seconds = 0;
@@ -104,6 +107,11 @@ inline Job read_job(const fs::path& file) {
   result.folder = job.text("folder");
   if (job.has("resume")) result.resume = job.text("resume");
   if (job.has("data")) result.data_manifest = job.child("data").text("manifest");
+  if (job.has("tokenizer")) result.tokenizer = job.text("tokenizer");
+  if (job.has("latents")) {
+    result.latents = job.child("latents").text("folder");
+    result.latents_origin = job.child("latents").text("origin");
+  }
   if (!job.value("fingerprint").is_object()) throw job.wrong("fingerprint", "is not an object");
   for (const auto& [key, value] : job.value("fingerprint").items()) {
     if (!value.is_string()) throw job.wrong("fingerprint." + key, "is not text");

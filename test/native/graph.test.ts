@@ -5,7 +5,7 @@ import { expectChecks } from './checks.ts';
 
 const programs = [
   { name: 'graph_nodes_test', what: "finite differences of the graph's nodes", atLeast: 22 },
-  { name: 'graph_test', what: "every layer's CPU kernels against its graph", atLeast: 130 },
+  { name: 'graph_test', what: "every layer's CPU kernels against its graph", atLeast: 260 },
   { name: 'graph_model_test', what: 'whole models on the CPU against their graphs', atLeast: 8 },
 ];
 

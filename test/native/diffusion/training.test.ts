@@ -79,9 +79,11 @@ describe('training', () => {
   });
 
   test.each(['epsilon', 'v'])('min-SNR weighs the loss of %s prediction', async (prediction) => {
-    const plain = trace(await train(await place(), { recipe: { train: { prediction } } }));
+    const plain = trace(await train(await place(), { recipe: { train: { prediction, batch: 16 } } }));
     const weighted = trace(
-      await train(await place(), { recipe: { train: { prediction, min_snr_gamma: 5 } } }),
+      await train(await place(), {
+        recipe: { train: { prediction, batch: 16, min_snr_gamma: 5 } },
+      }),
     );
     // Every weight is at most 1; the weights of the model and the items of the first step are the same.
     expect(weighted[0]?.items_hash).toBe(plain[0]?.items_hash);
