@@ -23,6 +23,7 @@ const hello = z.object({
   fingerprint: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
   knows: z.array(z.string()).default([]),
   parameters: count.optional(),
+  trained: count.optional(),
 });
 
 const step = z.object({
@@ -74,6 +75,16 @@ const sample = z.object({
   request: z.string().optional(),
 });
 
+const preview = z.object({
+  event: z.literal('preview'),
+  step: count,
+  epoch: count,
+  prompt: count,
+  sampling_step: count,
+  sampling_steps: count,
+  file: z.string(),
+});
+
 const progress = z.object({
   event: z.literal('progress'),
   phase: z.string(),
@@ -111,6 +122,7 @@ export const trainerEvent = z.discriminatedUnion('event', [
   validation,
   checkpoint,
   sample,
+  preview,
   progress,
   warning,
   error,
@@ -152,7 +164,33 @@ export interface Job {
   data: { manifest: string } | null;
   /** evaluate: indices into the recipe's prompts; left out: all */
   sample_prompts?: number[];
+  /** what native/clip-tokenizer.ts wrote, for a model that reads CLIP's tokens */
+  tokenizer?: string;
+  /** where latents are kept, and the name of the autoencoder's weights */
+  latents?: { folder: string; origin: string };
   orphan: { follow_file: string; after_seconds: number };
+}
+
+/** 8-bit numbers without a header, rows top to bottom: 3 a pixel, or 1 of a mask (255 is made anew). */
+export interface JobPicture {
+  file: string;
+  width: number;
+  height: number;
+}
+
+/** A prompt as the job's recipe has it. */
+export interface JobPrompt {
+  text: string;
+  negative: string;
+  seed: number;
+  width?: number;
+  height?: number;
+  steps?: number;
+  guidance?: number;
+  picture?: JobPicture;
+  mask?: JobPicture;
+  strength?: number;
+  outpaint?: { left: number; top: number; right: number; bottom: number; overlap: number };
 }
 
 /** sysexits(3), as the protocol uses them. */

@@ -22,6 +22,9 @@ export const errorCatalogue = {
   // Data
   DATA_FOLDER_MISSING: { exit: 2, summary: 'the data folder is not there' },
   DATA_EMPTY: { exit: 2, summary: 'the data folder holds no usable picture' },
+  PROMPT_PICTURE: { exit: 1, summary: 'a picture that a prompt begins from cannot be used' },
+  MASK_SIZE: { exit: 1, summary: 'a mask is not as large as its picture' },
+  LATENT_NOT_FINITE: { exit: 1, summary: 'the autoencoder gives NaN for a picture' },
   DATA_CHANGED: {
     exit: 1,
     summary: 'the prepared data set is not the one that the run began with',
@@ -77,6 +80,7 @@ export const errorCatalogue = {
     summary: 'a checkpoint is incomplete, or its bytes do not match its manifest',
   },
   // Bases to train from
+  BASE_CHANGED: { exit: 1, summary: 'the base was replaced since the run began' },
   BASE_NOT_FOUND: { exit: 1, summary: 'there is no base at the path' },
   BASE_UNKNOWN: {
     exit: 1,
