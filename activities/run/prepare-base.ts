@@ -30,7 +30,8 @@ export async function prepareBase(deps: Deps, runId: string): Promise<void> {
     hash: base.hash,
     vae_hash: vae?.hash ?? null,
     files: [...base.files, ...(vae?.files ?? [])],
-    tokenizer: recipe.model.architecture === 'sd1' ? await copyTokenizer(deps, run, recipe.base) : null,
+    tokenizer:
+      recipe.model.architecture === 'sd1' ? await copyTokenizer(deps, run, recipe.base) : null,
   };
   updateRun(deps.db, runId, { base: JSON.stringify(made) });
   const message = `${recipe.base} is ${base.hash.slice(0, 12)}`;

@@ -18,7 +18,8 @@ export async function preparePictures({ db, home }: Deps, runId: string): Promis
   for (const row of promptsOf(db, runId)) {
     const { picture, mask } = extraOf(row);
     const target = pictureFile(folder, row.position);
-    if (picture === undefined || (await stat(target).catch(() => undefined)) !== undefined) continue;
+    if (picture === undefined || (await stat(target).catch(() => undefined)) !== undefined)
+      continue;
     await mkdir(folder, { recursive: true });
     const made = {
       picture: await keep(picture, 3, join(folder, `${row.position}.rgb`)),
