@@ -61,6 +61,12 @@ export type Said =
       sampling_steps: number;
       file: string;
     }
+  | {
+      event: 'memory';
+      total_bytes: number;
+      available_bytes: number;
+      parts: { name: string; bytes: number }[];
+    }
   | { event: 'progress' | 'acknowledged' | 'done' };
 
 export type EventOf<Name extends Said['event']> = Extract<Said, { event: Name }>;

@@ -75,6 +75,13 @@ const sample = z.object({
   request: z.string().optional(),
 });
 
+const memory = z.object({
+  event: z.literal('memory'),
+  total_bytes: count,
+  available_bytes: number,
+  parts: z.array(z.object({ name: z.string(), bytes: count })),
+});
+
 const preview = z.object({
   event: z.literal('preview'),
   step: count,
@@ -123,6 +130,7 @@ export const trainerEvent = z.discriminatedUnion('event', [
   checkpoint,
   sample,
   preview,
+  memory,
   progress,
   warning,
   error,

@@ -23,6 +23,7 @@ export const errorCatalogue = {
   DATA_FOLDER_MISSING: { exit: 2, summary: 'the data folder is not there' },
   DATA_EMPTY: { exit: 2, summary: 'the data folder holds no usable picture' },
   PROMPT_PICTURE: { exit: 1, summary: 'a picture that a prompt begins from cannot be used' },
+  MEMORY_SHORT: { exit: 1, summary: 'the machine has too little memory for the recipe' },
   MASK_SIZE: { exit: 1, summary: 'a mask is not as large as its picture' },
   LATENT_NOT_FINITE: { exit: 1, summary: 'the autoencoder gives NaN for a picture' },
   DATA_CHANGED: {
