@@ -171,25 +171,30 @@ inline std::vector<Relief> reliefs() {
   };
 }
 
-// Up to three settings that would make it fit: each by itself, else the first few together.
+// Up to three settings that would make it fit: each by itself, else the fewest of them together.
 inline std::vector<std::string> what_would_fit(const Recipe& recipe, const PlannedWork& work, size_t limit,
                                                const std::function<size_t(const Recipe&, const PlannedWork&)>& total) {
-  std::vector<std::string> found;
-  for (const auto& relief : reliefs()) {
+  const auto all = reliefs();
+  const auto fits = [&](const std::vector<Relief>& together) {
     Recipe changed = recipe;
     PlannedWork less = work;
-    if (found.size() < 3 && relief.apply(changed, less) && total(changed, less) <= limit) found.push_back(relief.setting);
+    bool any = false;
+    for (const auto& relief : together) any = relief.apply(changed, less) || any;
+    return any && total(changed, less) <= limit;
+  };
+  std::vector<std::string> found;
+  for (const auto& relief : all)
+    if (found.size() < 3 && fits({relief})) found.push_back(relief.setting);
+  if (!found.empty() || !fits(all)) return found;
+  std::vector<Relief> needed = all;
+  for (const auto& relief : all) {
+    auto fewer = needed;
+    std::erase_if(fewer, [&](const Relief& other) { return other.setting == relief.setting; });
+    if (fits(fewer)) needed = std::move(fewer);
   }
-  if (!found.empty()) return found;
-  Recipe changed = recipe;
-  PlannedWork less = work;
   std::string together;
-  for (const auto& relief : reliefs()) {
-    if (!relief.apply(changed, less)) continue;
-    together += (together.empty() ? "" : " and ") + relief.setting;
-    if (total(changed, less) <= limit) return {together};
-  }
-  return {};
+  for (const auto& relief : needed) together += (together.empty() ? "" : " and ") + relief.setting;
+  return {together};
 }
 
 }  // namespace tiller
