@@ -207,6 +207,16 @@ void extraction(const BaseFiles& base) {
   checks.holds("no difference is no LoRA", code_of([&] { run_export(extract); }) == "EXPORT_DOES_NOTHING" && !fs::exists(extract.to));
 }
 
+// For test/activities: B begins at zero.
+void untrained_run(const BaseFiles& base) {
+  AdaptedBase adapted(base, kSettings);
+  adapted.fill_adapters(0);
+  fs::create_directories(folder / "nothing-run");
+  ExportJob nothing = job("nothing.safetensors", "lora");
+  nothing.checkpoint = write_checkpoint(folder / "nothing-run", 13, adapted.parameters, trained_tensor, json_of(kSettings));
+  checks.holds("an untrained LoRA does nothing", code_of([&] { run_export(nothing); }) == "EXPORT_DOES_NOTHING");
+}
+
 void outputs_for_peers(const BaseFiles& base) {
   AdaptedBase adapted(base, kSettings);
   const std::pair<const char*, std::vector<float>> outputs[] = {{"with", said_by(*adapted.unet, *adapted.text)}, {"without", said_by(base)}};
@@ -234,6 +244,7 @@ int main(int argc, char** argv) {
   whole_models(base);
   extraction(base);
   refusals(checks, folder, job("refused.safetensors", "lora"));
+  untrained_run(base);
   outputs_for_peers(base);
   return checks.exit_code();
 }
