@@ -37,13 +37,13 @@ export async function copyWithState(
   const head = Buffer.alloc(8 + length, ' ');
   head.writeBigUInt64LE(BigInt(length));
   head.write(text, 8);
-  return write(from, head, begin, target);
+  return await write(from, head, begin, target);
 }
 
 /** Byte for byte: what a trainer of someone's own keeps may be no safetensors file. */
 export async function copyAsIs(source: string, target: string): Promise<CopiedFile> {
   await using from = await open(source, 'r');
-  return write(from, Buffer.alloc(0), 0, target);
+  return await write(from, Buffer.alloc(0), 0, target);
 }
 
 /** `head`, then the source from a place on; whole or not there. */

@@ -75,7 +75,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: tiller-export JOB.json\n");
     return kBadRecipe;
   }
-  std::signal(SIGPIPE, SIG_IGN);
+  // A reader that went away, or a limit on files, is an error of write(2), not the end of the process.
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { signalled = 1; });
   try {
     say_done(Exporter(read_export_job(argv[1]), ProgressLines()).run());

@@ -43,7 +43,7 @@ class TrainedFiles {
       const TensorInfo *down = file_->find(target.name + ".lora_down.weight"), *up = file_->find(target.name + ".lora_up.weight");
       if (down == nullptr && up == nullptr) continue;
       if (down == nullptr || up == nullptr) throw mismatch(path_, "has half of the LoRA of " + target.name);
-      const bool conv = of_residual_block(target);
+      const bool conv = target.in_residual_block();
       const auto r = static_cast<int>(down->shape.empty() ? 0 : down->shape[0]);
       const bool fits = r > 0 && static_cast<float>(r) == (conv ? conv_rank : rank) &&
                         down->count() == static_cast<size_t>(r) * static_cast<size_t>(target.columns()) &&
@@ -75,10 +75,6 @@ class TrainedFiles {
   }
 
  private:
-  // What has the rank of convolutions (models/adapters.h).
-  static bool of_residual_block(const LoraTarget& target) {
-    return target.module.find("resnets.") != std::string::npos || target.module.find("samplers.") != std::string::npos;
-  }
   static Failure mismatch(const fs::path& path, const std::string& what) {
     return {kBadData, "CHECKPOINT_MISMATCH", path.string() + " " + what, "Give the base that the run was trained from."};
   }

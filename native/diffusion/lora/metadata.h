@@ -35,7 +35,7 @@ inline void describe_lora(Metadata& metadata, const Lora& lora, const LoraTarget
   std::set<float> alphas, conv_alphas;
   for (const LoraMatrix& matrix : lora.matrices) {
     const LoraTarget& target = *targets.find(matrix.name);
-    const bool conv = target.shape.size() == 4 && target.shape[2] > 1;
+    const bool conv = target.in_residual_block();
     (conv ? conv_ranks : ranks).insert(matrix.rank);
     (conv ? conv_alphas : alphas).insert(matrix.alpha);
   }

@@ -30,6 +30,9 @@ struct LoraTarget {
   }
   std::string peft() const { return (part == BasePart::unet ? "unet." : "text_encoder.") + module; }
 
+  // What has the rank of convolutions (models/adapters.h).
+  bool in_residual_block() const { return module.find("resnets.") != std::string::npos || module.find("samplers.") != std::string::npos; }
+
   int64_t rows() const { return shape[0]; }
   int64_t columns() const {
     int64_t n = 1;
