@@ -96,6 +96,10 @@ void lora_files(const BaseFiles& base) {
       checks.expect(file.filename().string() + " in adapters", apart(said_by(*other.unet, *other.text), wanted), limit);
     }
   }
+  Lora odd = read_lora(folder / "F16.safetensors", targets);
+  for (LoraMatrix& matrix : odd.matrices) matrix.alpha = 0.1f;
+  write_lora(folder / "odd.safetensors", odd, targets, LoraKeys::kohya, "F16");
+  checks.holds("an alpha that F16 hasn't stays what it is", read_lora(folder / "odd.safetensors", targets).matrices[0].alpha == 0.1f);
   AdaptedBase wider(base, {6, 3, 5, 5});
   load_lora(read_lora(folder / "F32.safetensors", targets), wider.adapters);
   checks.expect("in adapters of a larger rank and another alpha", apart(said_by(*wider.unet, *wider.text), wanted), 1e-5);
