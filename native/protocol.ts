@@ -201,5 +201,42 @@ export interface JobPrompt {
   outpaint?: { left: number; top: number; right: number; bottom: number; overlap: number };
 }
 
+/** What `tiller-export` is asked for; native/diffusion/lora/export_job.h tells each key. Paths are absolute. */
+export interface ExportJob {
+  protocol: typeof PROTOCOL_VERSION;
+  base: string;
+  /** One of these three: a checkpoint's folder, a LoRA file, a fine-tune whose difference is wanted. */
+  checkpoint?: string;
+  lora?: string;
+  tuned?: string;
+  to: string;
+  format: 'lora' | 'peft' | 'single-file' | 'diffusers';
+  dtype: 'F16' | 'BF16' | 'F32';
+  weights?: 'auto' | 'raw' | 'ema';
+  scale?: number;
+  rank?: number;
+  overwrite?: boolean;
+  threads?: number;
+  metadata?: Record<string, string>;
+  tokenizer?: string;
+  verify?: false | { ids?: readonly number[]; seed?: number; steps?: number; side?: number };
+}
+
+export const exportEvent = z.discriminatedUnion('event', [
+  progress,
+  warning,
+  error,
+  z.object({
+    event: z.literal('done'),
+    files: z.array(z.object({ path: z.string(), sha256, bytes: count })),
+    /** Of two pictures, without the LoRA and with it: mean absolute difference in levels of 8 bits. */
+    difference: number.optional(),
+    /** Of an extraction: the share of the squared singular values that is kept. */
+    energy: number.optional(),
+  }),
+]);
+
+export type ExportEvent = z.infer<typeof exportEvent>;
+
 /** sysexits(3), as the protocol uses them. */
 export const EXIT = { ok: 0, badRecipe: 64, badData: 65, bug: 70, disk: 73, tryAgain: 75 } as const;

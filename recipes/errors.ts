@@ -97,6 +97,18 @@ export const errorCatalogue = {
   BASE_MISMATCH: { exit: 1, summary: 'the base has other tensors than a model of its sizes' },
   BASE_TYPE: { exit: 1, summary: 'a tensor of the base is neither F32, F16 nor BF16' },
   BASE_NOT_FINITE: { exit: 1, summary: 'a tensor of the base is not finite, read or as written' },
+  // LoRA files and exports
+  LORA_NOT_FOUND: { exit: 1, summary: 'there is no LoRA file at the path' },
+  LORA_UNMATCHED: { exit: 1, summary: 'keys of the LoRA match nothing in the base' },
+  LORA_SDXL: { exit: 1, summary: 'the LoRA is for Stable Diffusion XL' },
+  LORA_KIND: { exit: 1, summary: 'the file is no LoRA, or of another kind (LoHa, LoKr, DoRA)' },
+  LORA_MISMATCH: { exit: 1, summary: 'the LoRA has other shapes than the base' },
+  LORA_NOT_FINITE: { exit: 1, summary: 'a tensor of the LoRA is not finite' },
+  EXPORT_EXISTS: { exit: 2, summary: 'what is to be written is there already' },
+  EXPORT_FOLDER: { exit: 2, summary: 'the folder to export to cannot be made or written' },
+  EXPORT_FORMAT: { exit: 2, summary: 'the run cannot be exported in this format' },
+  EXPORT_DOES_NOTHING: { exit: 1, summary: 'the exported LoRA would change no picture' },
+  EXPORT_STOPPED: { exit: 1, summary: 'the export was stopped before it was written' },
   LOSS_NOT_FINITE: { exit: 1, summary: 'the loss or the gradient is not a finite number' },
   INTERNAL: { exit: 1, summary: 'a bug in Tiller' },
 } as const satisfies Record<string, ErrorKind>;
