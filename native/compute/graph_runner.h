@@ -35,6 +35,9 @@ class GraphRunner {
     check_support();
     allocate();
   }
+  ~GraphRunner() { backend_.forget_buffers(); }
+  GraphRunner(const GraphRunner&) = delete;
+  GraphRunner& operator=(const GraphRunner&) = delete;
 
   void forward() {
     weights_.send();

@@ -62,6 +62,7 @@ Numbers evaluate(const Backend& backend, const std::vector<Input>& inputs,
     auto& values = result.emplace_back(ggml_nelements(output));
     ggml_backend_tensor_get(output, values.data(), 0, ggml_nbytes(output));
   }
+  backend.forget_buffers();
   ggml_gallocr_free(allocator);
   ggml_free(context);
   return result;
