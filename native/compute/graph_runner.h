@@ -61,6 +61,13 @@ class GraphRunner {
     for (Block* block : graph_.trained_) weights_.fetch_gradient(block);
   }
 
+  // How many nodes a training step has, forward and backward.
+  int nodes() const { return ggml_graph_n_nodes(whole_); }
+  // Into how many pieces the graph is cut, on different devices: always the one. An op that the device
+  // lacks is refused here, and replaced where a layer composes its nodes; none is ever run on the
+  // processor, which would copy its numbers there and back unseen.
+  int splits() const { return 1; }
+
   // Without the weights'
   size_t bytes() const {
     return ggml_gallocr_get_buffer_size(passing_memory_.get(), 0) +

@@ -70,7 +70,9 @@ Numbers evaluate(const Backend& backend, const std::vector<Input>& inputs,
 
 class Tester {
  public:
-  explicit Tester(const std::string& device) : backend_(device) {}
+  explicit Tester(const std::string& device) : backend_(device) {
+    std::fprintf(stderr, "device: %s\n", backend_.info().description.c_str());
+  }
 
   Input random(std::vector<int64_t> shape) {
     Input input{std::move(shape), {}, {}};
