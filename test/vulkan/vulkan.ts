@@ -1,6 +1,5 @@
 /**
- * `npm run test:vulkan`: the graph tests and a training on Vulkan, on Mesa's lavapipe where there is
- * no GPU. Prints a table and, as the last line, one JSON object. Exit codes: 0 all is well, 1 a check
+ * `npm run test:vulkan`: the graph tests and a training on Vulkan, by Mesa's lavapipe. Prints a table and, as the last line, one JSON object. Exit codes: 0 all is well, 1 a check
  * failed or a program broke off, 2 there is no Vulkan device to test on.
  */
 import { buildNative } from '../../native/build.ts';
