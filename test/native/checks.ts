@@ -2,13 +2,7 @@
 import { expect } from '@jest/globals';
 import { execa } from 'execa';
 import { buildNative } from '../../native/build.ts';
-
-interface Check {
-  check: string;
-  error: number | null;
-  limit: number;
-  ok: boolean;
-}
+import { parseChecks } from './check-lines.ts';
 
 /** @param atLeast the least that it has to have checked, lest it ends early unseen */
 export async function expectChecks(
@@ -18,10 +12,7 @@ export async function expectChecks(
 ): Promise<void> {
   const { path } = await buildNative(name);
   const { stdout, stderr, exitCode } = await execa(path, args, { reject: false });
-  const checks = stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Check);
+  const checks = parseChecks(stdout);
   expect(checks.filter((check) => !check.ok)).toEqual([]);
   expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
   expect(checks.length).toBeGreaterThanOrEqual(atLeast);
