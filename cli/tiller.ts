@@ -19,6 +19,9 @@ const commands: Record<string, () => Promise<(program: Command) => Command>> = {
   prompts: async () => (await import('./prompts.ts')).promptsCommand,
   sample: async () => (await import('./sample.ts')).sampleCommand,
   compare: async () => (await import('./compare.ts')).compareCommand,
+  export: async () => (await import('./export.ts')).exportCommand,
+  extract: async () => (await import('./extract.ts')).extractCommand,
+  merge: async () => (await import('./merge.ts')).mergeCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,
 };

@@ -10,6 +10,8 @@ export interface HomePaths {
   runs: string;
   artifacts: string;
   datasets: string;
+  /** What autoencoders made of pictures; can be made anew. */
+  latents: string;
   logs: string;
 }
 
@@ -29,6 +31,7 @@ export const homePaths = (home: string): HomePaths => ({
   runs: join(home, 'runs'),
   artifacts: join(home, 'artifacts'),
   datasets: join(home, 'datasets'),
+  latents: join(home, 'latents'),
   logs: join(home, 'logs'),
 });
 

@@ -6,11 +6,19 @@ import { and, asc, eq, isNull } from './drizzle.ts';
 import type { Db } from './connection.ts';
 import { prompt as table } from './schema.ts';
 import { listSamples } from './samples.ts';
+import type { Prompt } from '../recipes/schema.ts';
 
 export type PromptRow = typeof table.$inferSelect;
 
+/** What a prompt may say beside text, seed and size. */
+export type PromptExtra = Pick<
+  Prompt,
+  'steps' | 'guidance' | 'picture' | 'strength' | 'mask' | 'outpaint'
+>;
+const EXTRA = ['steps', 'guidance', 'picture', 'strength', 'mask', 'outpaint'] as const;
+
 /** Of a sample's identity, what a prompt decides. A size that is left out is the data set's. */
-export interface NewPrompt {
+export interface NewPrompt extends PromptExtra {
   text: string;
   negative: string;
   seed: number;
@@ -33,16 +41,26 @@ export const activePrompts = (db: Db, run: string): PromptRow[] =>
 export function addPrompt(
   db: Db,
   run: string,
-  { text, negative, seed, width = null, height = null }: NewPrompt | PromptRow,
+  prompt: NewPrompt | PromptRow,
   createdAt: number,
 ): number {
   const position = promptsOf(db, run).length;
-  const made = { text, negative, seed, width, height, created_at: createdAt };
+  const { text, negative, seed, width = null, height = null } = prompt;
+  const extra = 'extra' in prompt ? prompt.extra : writeExtra(prompt as NewPrompt);
+  const made = { text, negative, seed, width, height, extra, created_at: createdAt };
   db.orm
     .insert(table)
     .values({ id: promptId(run, position), run, position, ...made })
     .run();
   return position;
+}
+
+export const extraOf = ({ extra }: Pick<PromptRow, 'extra'>): PromptExtra =>
+  extra === null ? {} : (JSON.parse(extra) as PromptExtra);
+
+function writeExtra(prompt: NewPrompt): string | null {
+  const said = EXTRA.filter((key) => prompt[key] !== undefined).map((key) => [key, prompt[key]]);
+  return said.length === 0 ? null : JSON.stringify(Object.fromEntries(said));
 }
 
 export function dropPrompt(db: Db, run: string, position: number): void {

@@ -52,6 +52,21 @@ export type Said =
       request?: string | undefined;
     }
   | { event: 'warning' | 'error'; code: string; message: string; hint?: string | undefined }
+  | {
+      event: 'preview';
+      step: number;
+      epoch: number;
+      prompt: number;
+      sampling_step: number;
+      sampling_steps: number;
+      file: string;
+    }
+  | {
+      event: 'memory';
+      total_bytes: number;
+      available_bytes: number;
+      parts: { name: string; bytes: number }[];
+    }
   | { event: 'progress' | 'acknowledged' | 'done' };
 
 export type EventOf<Name extends Said['event']> = Extract<Said, { event: Name }>;

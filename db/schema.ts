@@ -34,6 +34,7 @@ export const run = sqliteTable('run', {
   parent_run: text(),
   parent_epoch: integer(),
   dataset: text(),
+  base: text(),
   fingerprint: text(),
   knows: text(),
   final_checkpoint: text(),
@@ -126,6 +127,7 @@ export const prompt = sqliteTable('prompt', {
   height: integer(),
   created_at: integer().notNull().default(0),
   dropped_at: integer(),
+  extra: text(),
 });
 
 export const sample = sqliteTable('sample', {

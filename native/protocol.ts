@@ -23,6 +23,7 @@ const hello = z.object({
   fingerprint: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
   knows: z.array(z.string()).default([]),
   parameters: count.optional(),
+  trained: count.optional(),
 });
 
 const step = z.object({
@@ -74,6 +75,23 @@ const sample = z.object({
   request: z.string().optional(),
 });
 
+const memory = z.object({
+  event: z.literal('memory'),
+  total_bytes: count,
+  available_bytes: number,
+  parts: z.array(z.object({ name: z.string(), bytes: count })),
+});
+
+const preview = z.object({
+  event: z.literal('preview'),
+  step: count,
+  epoch: count,
+  prompt: count,
+  sampling_step: count,
+  sampling_steps: count,
+  file: z.string(),
+});
+
 const progress = z.object({
   event: z.literal('progress'),
   phase: z.string(),
@@ -111,6 +129,8 @@ export const trainerEvent = z.discriminatedUnion('event', [
   validation,
   checkpoint,
   sample,
+  preview,
+  memory,
   progress,
   warning,
   error,
@@ -152,8 +172,71 @@ export interface Job {
   data: { manifest: string } | null;
   /** evaluate: indices into the recipe's prompts; left out: all */
   sample_prompts?: number[];
+  /** what native/clip-tokenizer.ts wrote, for a model that reads CLIP's tokens */
+  tokenizer?: string;
+  /** where latents are kept, and the name of the autoencoder's weights */
+  latents?: { folder: string; origin: string };
   orphan: { follow_file: string; after_seconds: number };
 }
+
+/** 8-bit numbers without a header, rows top to bottom: 3 a pixel, or 1 of a mask (255 is made anew). */
+export interface JobPicture {
+  file: string;
+  width: number;
+  height: number;
+}
+
+/** A prompt as the job's recipe has it. */
+export interface JobPrompt {
+  text: string;
+  negative: string;
+  seed: number;
+  width?: number;
+  height?: number;
+  steps?: number;
+  guidance?: number;
+  picture?: JobPicture;
+  mask?: JobPicture;
+  strength?: number;
+  outpaint?: { left: number; top: number; right: number; bottom: number; overlap: number };
+}
+
+/** What `tiller-export` is asked for; native/diffusion/lora/export_job.h tells each key. Paths are absolute. */
+export interface ExportJob {
+  protocol: typeof PROTOCOL_VERSION;
+  base: string;
+  /** One of these three: a checkpoint's folder, a LoRA file, a fine-tune whose difference is wanted. */
+  checkpoint?: string;
+  lora?: string;
+  tuned?: string;
+  to: string;
+  format: 'lora' | 'peft' | 'single-file' | 'diffusers';
+  dtype: 'F16' | 'BF16' | 'F32';
+  weights?: 'auto' | 'raw' | 'ema';
+  scale?: number;
+  rank?: number;
+  overwrite?: boolean;
+  threads?: number;
+  metadata?: Record<string, string>;
+  tokenizer?: string;
+  verify?: false | { ids?: readonly number[]; seed?: number; steps?: number; side?: number };
+}
+
+export const exportEvent = z.discriminatedUnion('event', [
+  progress,
+  warning,
+  error,
+  z.object({
+    event: z.literal('done'),
+    files: z.array(z.object({ path: z.string(), sha256, bytes: count })),
+    /** Of two pictures, without the LoRA and with it: mean absolute difference in levels of 8 bits. */
+    difference: number.optional(),
+    /** Of an extraction: the share of the squared singular values that is kept. */
+    energy: number.optional(),
+  }),
+]);
+
+export type ExportEvent = z.infer<typeof exportEvent>;
 
 /** sysexits(3), as the protocol uses them. */
 export const EXIT = { ok: 0, badRecipe: 64, badData: 65, bug: 70, disk: 73, tryAgain: 75 } as const;

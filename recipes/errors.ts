@@ -22,6 +22,10 @@ export const errorCatalogue = {
   // Data
   DATA_FOLDER_MISSING: { exit: 2, summary: 'the data folder is not there' },
   DATA_EMPTY: { exit: 2, summary: 'the data folder holds no usable picture' },
+  PROMPT_PICTURE: { exit: 1, summary: 'a picture that a prompt begins from cannot be used' },
+  MEMORY_SHORT: { exit: 1, summary: 'the machine has too little memory for the recipe' },
+  MASK_SIZE: { exit: 1, summary: 'a mask is not as large as its picture' },
+  LATENT_NOT_FINITE: { exit: 1, summary: 'the autoencoder gives NaN for a picture' },
   DATA_CHANGED: {
     exit: 1,
     summary: 'the prepared data set is not the one that the run began with',
@@ -77,6 +81,7 @@ export const errorCatalogue = {
     summary: 'a checkpoint is incomplete, or its bytes do not match its manifest',
   },
   // Bases to train from
+  BASE_CHANGED: { exit: 1, summary: 'the base was replaced since the run began' },
   BASE_NOT_FOUND: { exit: 1, summary: 'there is no base at the path' },
   BASE_UNKNOWN: {
     exit: 1,
@@ -92,6 +97,18 @@ export const errorCatalogue = {
   BASE_MISMATCH: { exit: 1, summary: 'the base has other tensors than a model of its sizes' },
   BASE_TYPE: { exit: 1, summary: 'a tensor of the base is neither F32, F16 nor BF16' },
   BASE_NOT_FINITE: { exit: 1, summary: 'a tensor of the base is not finite, read or as written' },
+  // LoRA files and exports
+  LORA_NOT_FOUND: { exit: 1, summary: 'there is no LoRA file at the path' },
+  LORA_UNMATCHED: { exit: 1, summary: 'keys of the LoRA match nothing in the base' },
+  LORA_SDXL: { exit: 1, summary: 'the LoRA is for Stable Diffusion XL' },
+  LORA_KIND: { exit: 1, summary: 'the file is no LoRA, or of another kind (LoHa, LoKr, DoRA)' },
+  LORA_MISMATCH: { exit: 1, summary: 'the LoRA has other shapes than the base' },
+  LORA_NOT_FINITE: { exit: 1, summary: 'a tensor of the LoRA is not finite' },
+  EXPORT_EXISTS: { exit: 2, summary: 'what is to be written is there already' },
+  EXPORT_FOLDER: { exit: 2, summary: 'the folder to export to cannot be made or written' },
+  EXPORT_FORMAT: { exit: 2, summary: 'the run cannot be exported in this format' },
+  EXPORT_DOES_NOTHING: { exit: 1, summary: 'the exported LoRA would change no picture' },
+  EXPORT_STOPPED: { exit: 1, summary: 'the export was stopped before it was written' },
   LOSS_NOT_FINITE: { exit: 1, summary: 'the loss or the gradient is not a finite number' },
   INTERNAL: { exit: 1, summary: 'a bug in Tiller' },
 } as const satisfies Record<string, ErrorKind>;

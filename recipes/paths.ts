@@ -19,7 +19,14 @@ export function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
             ...absolute(data, ['folder', 'mask_folder', 'regularisation_folder'], folder),
           },
         }),
-    samples: { ...samples, ...absolute(samples, ['prompts_file'], folder) },
+    samples: {
+      ...samples,
+      ...absolute(samples, ['prompts_file'], folder),
+      prompts: samples.prompts.map((prompt) => ({
+        ...prompt,
+        ...absolute(prompt, ['picture', 'mask'], folder),
+      })),
+    },
   };
 }
 

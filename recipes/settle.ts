@@ -10,6 +10,7 @@ interface Written {
     batch?: number | undefined;
     learning_rate?: number | undefined;
     min_snr_gamma?: number | undefined;
+    gradient_checkpointing?: boolean | undefined;
     prediction: 'auto' | 'epsilon' | 'v';
   };
   samples: { guidance?: number | undefined };
@@ -17,7 +18,11 @@ interface Written {
 
 type Settled<R extends Written> = Omit<R, 'data' | 'train' | 'samples'> & {
   data?: (Omit<NonNullable<R['data']>, 'resolution'> & { resolution: number }) | undefined;
-  train: Omit<R['train'], 'batch' | 'learning_rate'> & { batch: number; learning_rate: number };
+  train: Omit<R['train'], 'batch' | 'learning_rate' | 'gradient_checkpointing'> & {
+    batch: number;
+    learning_rate: number;
+    gradient_checkpointing: boolean;
+  };
   samples: Omit<R['samples'], 'guidance'> & { guidance: number };
 };
 
@@ -36,6 +41,7 @@ export function settle<R extends Written>(recipe: R): Settled<R> {
       ...(gamma === undefined || gamma === 0 ? {} : { min_snr_gamma: gamma }),
       batch: train.batch ?? (sd1 ? 1 : 16),
       learning_rate: train.learning_rate ?? learningRate(recipe),
+      gradient_checkpointing: train.gradient_checkpointing ?? sd1,
       // The base says what it predicts; a model that begins from its seed learns more with v.
       prediction: train.prediction === 'auto' && !sd1 ? 'v' : train.prediction,
     },

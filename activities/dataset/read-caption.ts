@@ -28,7 +28,7 @@ export async function readCaption(path: string): Promise<CaptionResult> {
       detail: 'its caption is not valid UTF-8; save it as UTF-8',
     };
   }
-  const words = text.replace(/\s+/g, ' ').trim();
+  const words = text.normalize('NFC').replace(/\s+/g, ' ').trim();
   return words === '' ? { kind: 'empty-caption', detail: 'its caption is empty' } : { text: words };
 }
 

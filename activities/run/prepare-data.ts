@@ -11,6 +11,8 @@ import { prepareDataset, type PreparedDataset } from '../dataset/prepare.ts';
 import { changesSince } from '../dataset/sources.ts';
 import { stepsOfPass } from '../dataset/steps-of-pass.ts';
 import type { Deps } from '../deps.ts';
+import { prepareBase } from './prepare-base.ts';
+import { preparePictures } from './prepare-pictures.ts';
 
 /** The code of its event. */
 const FOLDER_CHANGED = 'FOLDER_CHANGED';
@@ -19,6 +21,8 @@ export const createPrepareData =
   (deps: Deps) =>
   async (runId: string): Promise<void> => {
     const { db, home } = deps;
+    await prepareBase(deps, runId);
+    await preparePictures(deps, runId);
     const run = getRun(db, runId);
     const recipe = recipeOf(run);
     if (run.steps_per_epoch !== null) return goOn(deps, run, recipe);

@@ -2,13 +2,16 @@
 import { join } from 'node:path';
 import { getDataset } from '../../db/datasets.ts';
 import { homePaths } from '../../db/home.ts';
-import { type PromptRow, promptsOf } from '../../db/prompts.ts';
+import { extraOf, type PromptRow, promptsOf } from '../../db/prompts.ts';
 import type { RunRow } from '../../db/runs.ts';
 import { promptsToSample } from '../../db/wanted.ts';
-import { PROTOCOL_VERSION, type Job } from '../../native/protocol.ts';
-import type { Prompt, Recipe } from '../../recipes/schema.ts';
+import { clipText } from '../../native/clip-tokenizer.ts';
+import { PROTOCOL_VERSION, type Job, type JobPrompt } from '../../native/protocol.ts';
+import type { Recipe } from '../../recipes/schema.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
+import { pinnedBase } from '../run/pinned-base.ts';
+import { inputsFolder, readPictures } from '../run/prompt-pictures.ts';
 import type { CheckpointFolder } from './checkpoints-on-disk.ts';
 import { launchFiles } from './trainer-process.ts';
 
@@ -35,6 +38,7 @@ export function buildJob(
 ): Job {
   const { stage, epoch, resume } = position;
   const steps = stepsPerEpoch(run);
+  const pinned = pinnedBase(run);
   const dataset = run.dataset === null ? undefined : getDataset(db, run.dataset);
   const lastStep = epoch * steps;
   const begin = Math.max(0, epoch - 1) * steps;
@@ -47,15 +51,31 @@ export function buildJob(
     last_step: lastStep,
     folder: runFolder(home, run.id),
     resume: resume?.path ?? null,
-    fingerprint: { recipe: run.recipe_hash, data: run.dataset ?? '', base: recipe.base ?? '' },
+    fingerprint: {
+      recipe: run.recipe_hash,
+      data: run.dataset ?? '',
+      base: [pinned?.hash, pinned?.vae_hash].filter((hash) => hash != null).join(' '),
+    },
     seed: recipe.seed,
     device: recipe.device,
     threads: run.threads,
     recipe: {
       ...recipe,
       train: { ...recipe.train, steps_per_epoch: steps },
-      samples: { ...recipe.samples, prompts: promptsOf(db, run.id).map(asRecipeHas) },
+      samples: {
+        ...recipe.samples,
+        prompts: promptsOf(db, run.id).map((row) => forTrainer(row, runFolder(home, run.id))),
+      },
     },
+    ...(pinned?.tokenizer == null ? {} : { tokenizer: pinned.tokenizer }),
+    ...(pinned === null
+      ? {}
+      : {
+          latents: {
+            folder: homePaths(home).latents,
+            origin: pinned.vae_hash ?? pinned.hash,
+          },
+        }),
     ...(stage === 'evaluate' ? { sample_prompts: promptsToSample(db, run.id, epoch) } : {}),
     data: dataset === undefined ? null : { manifest: dataset.manifest },
     orphan: {
@@ -75,10 +95,17 @@ function firstStep(begin: number, resume: CheckpointFolder | null, recipe: Recip
 }
 
 /** In the job they stand at their positions, also those that are no longer sampled. */
-const asRecipeHas = ({ text, negative, seed, width, height }: PromptRow): Prompt => ({
-  text,
-  negative,
-  seed,
-  ...(width === null ? {} : { width }),
-  ...(height === null ? {} : { height }),
-});
+function forTrainer(row: PromptRow, folder: string): JobPrompt {
+  const { text, negative, seed, width, height } = row;
+  const { steps, guidance, strength, outpaint } = extraOf(row);
+  const said = Object.entries({ steps, guidance, strength, outpaint });
+  return {
+    text: clipText(text),
+    negative: clipText(negative),
+    seed,
+    ...(width === null ? {} : { width }),
+    ...(height === null ? {} : { height }),
+    ...Object.fromEntries(said.filter(([, value]) => value !== undefined)),
+    ...readPictures(inputsFolder(folder), row.position),
+  };
+}

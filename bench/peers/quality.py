@@ -42,7 +42,12 @@ TEXT = MODEL["text"]
 manifest = json.loads(MANIFEST.read_text())
 assert not DATA["flip"] and all(len(item["captions"]) == 1 for item in manifest["train"])
 pixels = np.fromfile(MANIFEST.parent / manifest["pixels"], np.uint8)
-HEIGHT, WIDTH = manifest["height"] // 2, manifest["width"] // 2
+first = manifest["train"][0]
+HEIGHT, WIDTH = first["height"] // 2, first["width"] // 2
+A_PICTURE = first["height"] * first["width"] * 3
+for item in manifest["train"] + manifest["validation"]:
+    assert item["bucket"] == [item["width"], item["height"]] == [first["width"], first["height"]]
+    item["index"] = item["offset"] // A_PICTURE
 pixels = pixels.reshape(-1, HEIGHT, 2, WIDTH, 2, 3).transpose(0, 2, 4, 5, 1, 3)  # as Tiller counts: dy, dx, colour
 latents = torch.from_numpy(pixels.reshape(-1, 12, HEIGHT, WIDTH) / 127.5 - 1).float()
 captions = {item["key"]: item["captions"][0]["text"] for item in manifest["train"] + manifest["validation"]}
@@ -168,6 +173,9 @@ def sample() -> np.ndarray:
 
 
 # ---- training
+STEPS_OF_PASS = -(-len(manifest["train"]) // TRAIN["batch"])  # the last one of a pass may be smaller
+
+
 @functools.cache
 def order(number: int) -> list[int]:
     return philox.permutation(len(manifest["train"]), SEED, philox.ORDER, number)
@@ -176,9 +184,9 @@ def order(number: int) -> list[int]:
 def draw(step: int) -> tuple[torch.Tensor, ...]:
     """A batch: latents, timesteps, noise and words, all functions of the seed, the pass and the picture."""
     chosen, ts, noise, ids = [], [], [], []
-    for position in range((step - 1) * TRAIN["batch"], step * TRAIN["batch"]):
-        number, place = divmod(position, len(manifest["train"]))
-        item = manifest["train"][order(number)[place]]
+    number, part = divmod(step - 1, STEPS_OF_PASS)
+    for place in order(number)[part * TRAIN["batch"] : (part + 1) * TRAIN["batch"]]:
+        item = manifest["train"][place]
         key = int(item["key"], 16)
         [t] = philox.below([TRAIN["timesteps"]], SEED, philox.TIMESTEP, number, key)
         [chance] = philox.uniforms(1, SEED, philox.CAPTION_DROPOUT, number, key)

@@ -39,6 +39,9 @@ inline GgmlContext make_context(size_t bytes) { return GgmlContext(ggml_init({by
 class DeviceWeights {
  public:
   explicit DeviceWeights(const Backend& backend) : backend_(backend) {}
+  ~DeviceWeights() { backend_.forget_buffers(); }
+  DeviceWeights(const DeviceWeights&) = delete;
+  DeviceWeights& operator=(const DeviceWeights&) = delete;
 
   const Backend& backend() const { return backend_; }
 

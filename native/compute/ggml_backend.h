@@ -198,6 +198,14 @@ class Backend {
   const DeviceInfo& info() const { return info_; }
   bool supports(const ggml_tensor* op) const { return ggml_backend_supports_op(get(), op); }
 
+  // To be called before device memory is freed that a graph has used. Mesa's software Vulkan (lavapipe,
+  // seen in 22.3.6) touches every buffer in a descriptor set, also those that the shader has no use for,
+  // and ggml leaves old ones there: a heap use after free. A device opened anew has empty sets.
+  void forget_buffers() const {
+    if (!info_.description.starts_with("llvmpipe")) return;
+    if (ggml_backend_t anew = ggml_backend_dev_init(info_.handle, nullptr)) handle_.reset(anew);
+  }
+
   // Names what the numbers depend on: part of a run's fingerprint.
   std::string fingerprint() const { return info_.kind + ":" + info_.description + ":ggml-" + ggml_version(); }
 
@@ -222,7 +230,7 @@ class Backend {
     void operator()(ggml_backend_t backend) const { ggml_backend_free(backend); }
   };
   DeviceInfo info_;
-  std::unique_ptr<std::remove_pointer_t<ggml_backend_t>, Free> handle_;
+  mutable std::unique_ptr<std::remove_pointer_t<ggml_backend_t>, Free> handle_;
 };
 
 }  // namespace tiller

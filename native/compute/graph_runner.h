@@ -35,6 +35,9 @@ class GraphRunner {
     check_support();
     allocate();
   }
+  ~GraphRunner() { backend_.forget_buffers(); }
+  GraphRunner(const GraphRunner&) = delete;
+  GraphRunner& operator=(const GraphRunner&) = delete;
 
   void forward() {
     weights_.send();
@@ -57,6 +60,13 @@ class GraphRunner {
     for (const auto& [tensor, to] : input_gradients_) fetch(tensor, to);
     for (Block* block : graph_.trained_) weights_.fetch_gradient(block);
   }
+
+  // How many nodes a training step has, forward and backward.
+  int nodes() const { return ggml_graph_n_nodes(whole_); }
+  // Into how many pieces the graph is cut, on different devices: always the one. An op that the device
+  // lacks is refused here, and replaced where a layer composes its nodes; none is ever run on the
+  // processor, which would copy its numbers there and back unseen.
+  int splits() const { return 1; }
 
   // Without the weights'
   size_t bytes() const {

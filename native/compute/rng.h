@@ -33,6 +33,7 @@ enum class Purpose : uint32_t {
   batch_order = 30,
   crop = 31,
   latent = 32, // the sample of a latent that an autoencoder gives as a distribution
+  projection = 60, // of a matrix whose largest singular values are wanted
   test = 1000,
 };
 

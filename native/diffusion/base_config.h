@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -120,10 +121,11 @@ inline ClipTextConfig text_of_shapes(const ShapeOf& shape_of, const Json& model)
 }
 
 // What "tiller.model" says of a model, for the reader above.
-inline Json model_of_configs(const UNetConfig& unet, const VaeConfig& vae, const ClipTextConfig& text) {
-  return {{"unet", {{"heads", unet.heads}, {"head_size", unet.head_size}, {"norm_groups", unet.norm_groups}}},
-          {"vae", {{"norm_groups", vae.norm_groups}, {"scale", short_number(vae.scale)}}},
-          {"text", {{"heads", text.heads}}}};
+inline Json model_of_configs(const UNetConfig& unet, const std::optional<VaeConfig>& vae, const std::optional<ClipTextConfig>& text) {
+  Json model = {{"unet", {{"heads", unet.heads}, {"head_size", unet.head_size}, {"norm_groups", unet.norm_groups}}}};
+  if (vae) model["vae"] = {{"norm_groups", vae->norm_groups}, {"scale", short_number(vae->scale)}};
+  if (text) model["text"] = {{"heads", text->heads}};
+  return model;
 }
 
 }  // namespace tiller

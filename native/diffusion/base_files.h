@@ -53,19 +53,26 @@ class BaseFiles {
   const ClipTextConfig& text() const { return require(BasePart::text), text_; }
   std::optional<Prediction> prediction() const { return prediction_; }  // none where the base doesn't say
 
+  // One tensor by its name in single files. Errors: BASE_NOT_FINITE.
+  std::vector<float> read(const std::string& name) const {
+    const auto part = part_of_name(name);
+    const Source& source = parts_.at(part.value()).at(name);
+    std::vector<float> values = source.file->read(*source.info);
+    for (const float value : values) {
+      if (std::isfinite(value)) continue;
+      throw Failure(kBadData, "BASE_NOT_FINITE", source.info->name + " of " + path_.string() + " holds NaN or infinite numbers",
+                    "The model is broken, by its training or by its conversion to F16; use another copy.");
+    }
+    return values;
+  }
+
   // Fills the part's tensors among the parameters. Errors: BASE_MISMATCH, BASE_TYPE, BASE_NOT_FINITE.
   void load(Parameters& parameters, BasePart part) const {
     check(parameters, part);
     const bool average = parameters.data(Buffer::average) != nullptr;
     for (Parameter& tensor : parameters.tensors()) {
       if (!is_of(part, tensor)) continue;
-      const Source& source = parts_.at(part).at(tensor.name);
-      const std::vector<float> values = source.file->read(*source.info);
-      for (const float value : values) {
-        if (std::isfinite(value)) continue;
-        throw Failure(kBadData, "BASE_NOT_FINITE", source.info->name + " of " + path_.string() + " holds NaN or infinite numbers",
-                      "The model is broken, by its training or by its conversion to F16; use another copy.");
-      }
+      const std::vector<float> values = read(tensor.name);
       tensor.load(values.data());
       if (average && tensor.trainable()) tensor.load(values.data(), Buffer::average); // it begins as the weights
     }

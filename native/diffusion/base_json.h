@@ -103,7 +103,7 @@ inline Json scheduler_json(std::optional<Prediction> prediction) {
 }
 
 // A pipeline that paints into a picture reads 9 channels: latent, mask, and the masked picture's latent.
-inline Json pipeline_json(const UNetConfig& unet, bool tokenizer) {
+inline Json pipeline_json(const UNetConfig& unet, bool vae, bool text, bool tokenizer) {
   const auto none = [] { return Json::array({nullptr, nullptr}); };
   const bool inpaint = unet.in_channels == 9;
   return {{"_class_name", inpaint ? "StableDiffusionInpaintPipeline" : "StableDiffusionPipeline"},
@@ -112,10 +112,10 @@ inline Json pipeline_json(const UNetConfig& unet, bool tokenizer) {
           {"requires_safety_checker", false},
           {"safety_checker", none()},
           {"scheduler", Json::array({"diffusers", "DDIMScheduler"})},
-          {"text_encoder", Json::array({"transformers", "CLIPTextModel"})},
+          {"text_encoder", text ? Json::array({"transformers", "CLIPTextModel"}) : none()},
           {"tokenizer", tokenizer ? Json::array({"transformers", "CLIPTokenizer"}) : none()},
           {"unet", Json::array({"diffusers", "UNet2DConditionModel"})},
-          {"vae", Json::array({"diffusers", "AutoencoderKL"})}};
+          {"vae", vae ? Json::array({"diffusers", "AutoencoderKL"}) : none()}};
 }
 
 }  // namespace tiller

@@ -35,10 +35,11 @@ class Network {
   static constexpr const char* kWordTable =
       "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
 
-  Network(const Foundation& found, const Recipe& recipe, bool training, const std::string& device, int threads)
+  // Describes the model; allocate() gives it memory.
+  Network(const Foundation& found, const Recipe& recipe, const std::string& device, int threads)
       : pool(device == "cpu" ? threads : 1), checkpointing_(recipe.train.checkpointing), text_length_(found.text.positions) {
     if (recipe.lora) adapters_.emplace(*recipe.lora), text_adapters_.emplace(*recipe.lora);
-    if (device != "cpu") weights_.emplace(backend_.emplace(device, threads));
+    device_ = device, threads_ = threads;
     parameters.set_group(1);
     const bool adapt_text = recipe.lora && recipe.train.text_encoder;
     text_.emplace(parameters, found.text, kTextPrefix, adapt_text ? &*text_adapters_ : nullptr);
@@ -46,7 +47,11 @@ class Network {
     parameters.set_group(0);
     parameters.set_trainable(!recipe.lora);
     unet_.emplace(parameters, found.unet, kUNetPrefix, recipe.lora ? &*adapters_ : nullptr);
-    parameters.allocate(training, recipe.train.ema > 0);
+  }
+
+  void allocate(bool training, bool average) {
+    if (device_ != "cpu") weights_.emplace(backend_.emplace(device_, threads_));
+    parameters.allocate(training, average);
   }
 
   // Everything, from the seed.
@@ -82,6 +87,7 @@ class Network {
 
   const UNetConfig& unet() const { return unet_->config; }
   int text_channels() const { return unet_->config.context_channels; }
+  const std::string& device() const { return device_; }
   bool text_learns() const { return text_learns_; }
   std::string fingerprint() const { return backend_ ? backend_->fingerprint() : ""; }
   size_t adapted_matrices() const {
@@ -106,6 +112,13 @@ class Network {
     if (!kept) kept = make_pass(key);
     if (!backend_) kept->tape.bind(arena_.reserve(kept->tape.bytes() / sizeof(float)));
     return *kept;
+  }
+
+  // What the tape of such a pass needs on a CPU; nothing is allocated.
+  size_t planned_bytes(const PassKey& key) {
+    Pass pass(pool, key.use == Use::training);
+    build(pass, key);
+    return pass.tape.lay_out() * sizeof(float);
   }
 
   // What the U-Net attends to for some texts of as many chunks each: [texts, chunks T, C].
@@ -157,22 +170,26 @@ class Network {
 
   std::unique_ptr<Pass> make_pass(const PassKey& key) {
     auto made = std::make_unique<Pass>(pool, key.use == Use::training);
-    Tape& tape = made->tape;
-    const int n = key.pictures;
-    made->latent = tape.input({n, key.height, key.width, unet_->config.in_channels});
-    made->timesteps = tape.input({n, 1, 1, 1});
-    Value* context = nullptr;
-    if (key.use == Use::training && text_learns_) {
-      made->ids = tape.input({n * key.chunks, 1, text_length_, 1});
-      context = text_->build(tape, {made->ids, key.chunks}, checkpointing_);
-    } else {
-      context = made->context = tape.input({n, 1, key.chunks * text_length_, text_channels()});
-    }
-    made->said = unet_->build(tape, made->latent, made->timesteps, context, checkpointing_);
-    if (key.use == Use::sampling) tape.expose(made->said);
-    else made->loss = &tape.add<MeanSquaredError>(made->said, key.masked);
+    build(*made, key);
     finish(*made);
     return made;
+  }
+
+  void build(Pass& pass, const PassKey& key) const {
+    Tape& tape = pass.tape;
+    const int n = key.pictures;
+    pass.latent = tape.input({n, key.height, key.width, unet_->config.in_channels});
+    pass.timesteps = tape.input({n, 1, 1, 1});
+    Value* context = nullptr;
+    if (key.use == Use::training && text_learns_) {
+      pass.ids = tape.input({n * key.chunks, 1, text_length_, 1});
+      context = text_->build(tape, {pass.ids, key.chunks}, checkpointing_);
+    } else {
+      context = pass.context = tape.input({n, 1, key.chunks * text_length_, text_channels()});
+    }
+    pass.said = unet_->build(tape, pass.latent, pass.timesteps, context, checkpointing_);
+    if (key.use == Use::sampling) tape.expose(pass.said);
+    else pass.loss = &tape.add<MeanSquaredError>(pass.said, key.masked);
   }
 
   std::vector<float> encode(const std::vector<PromptChunk>& chunks, bool weighted) {
@@ -199,6 +216,8 @@ class Network {
     else pass.tape.lay_out();
   }
 
+  std::string device_;
+  int threads_ = 1;
   bool checkpointing_, text_learns_ = false;
   int text_length_;
   std::optional<Adapters> adapters_, text_adapters_;

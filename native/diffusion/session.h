@@ -11,6 +11,7 @@
 #include "diffusion/batches.h"
 #include "diffusion/finite.h"
 #include "diffusion/inputs.h"
+#include "diffusion/memory_plan.h"
 #include "diffusion/network.h"
 #include "diffusion/samples.h"
 #include "diffusion/start.h"
@@ -30,10 +31,12 @@ class Session {
     found();
     schedule_.emplace(recipe_.train.schedule);
     check_sizes(recipe_, foundation_.size_multiple(), data_, state_);
-    network_.emplace(foundation_, recipe_, training, job_.device, job_.threads);
+    network_.emplace(foundation_, recipe_, job_.device, job_.threads);
     reader_ = make_reader(foundation_, job_, state_);
     space_ = make_space(foundation_, job_, state_, network_->pool);
     say_hello(program);
+    require_memory(training);
+    network_->allocate(training, recipe_.train.ema > 0);
     load(training);
     if (data_) batches_.emplace(job_.seed, entries_of(data_->train), recipe_.train.batch, recipe_.train.accumulation);
     last_save_ = Clock::now();
@@ -206,6 +209,56 @@ class Session {
     if (recipe_.train.precision == "bf16" || recipe_.train.precision == "f16")
       conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + recipe_.train.precision + " is not used",
                          "Leave train.precision at auto.");
+  }
+
+  // Says what the job will need, and refuses what can't be had.
+  void require_memory(bool training) {
+    if (job_.device != "cpu") return; // a device says so itself when its buffers are made
+    const PlannedWork work = planned_work(training);
+    const MemoryPlan plan = plan_memory(recipe_, foundation_, *network_, work);
+    const MachineMemory machine = machine_memory();
+    Json parts = Json::array();
+    std::string told;
+    for (const auto& [name, bytes] : plan.parts) {
+      parts.push_back({{"name", name}, {"bytes", bytes}});
+      told += (told.empty() ? "" : ", ") + name + " " + gib(bytes);
+    }
+    conversation_.say("memory", {{"total_bytes", plan.total()}, {"available_bytes", machine.available}, {"parts", parts}});
+    const std::string message = (training ? "training needs " : "validation and samples need ") + gib(plan.total()) + " (" + told + ")";
+    if (plan.total() > machine.total) {
+      std::string fits;
+      for (const auto& setting : what_would_fit(recipe_, work, machine.total, [&](const Recipe& other, const PlannedWork& less) {
+             Network changed(foundation_, other, "cpu", 1);
+             return plan_memory(other, foundation_, changed, less).total();
+           }))
+        fits += (fits.empty() ? "" : ", or ") + setting;
+      throw Failure(kBadRecipe, "MEMORY_SHORT", message + ", and this machine has " + gib(machine.total),
+                    fits.empty() ? "Use a machine with more memory." : "It would fit with " + fits + ".");
+    }
+    if (plan.total() > machine.available)
+      throw Failure(kTryAgain, "TRAINER_BUSY", message + ", and " + gib(machine.available) + " are free",
+                    "Close other programs; it begins when there is room.");
+  }
+
+  PlannedWork planned_work(bool training) const {
+    PlannedWork work{training, 1, false, {}, {}};
+    if (data_) {
+      for (const auto& item : training ? data_->train : data_->validation) {
+        work.trained.insert({recipe_.train.batch, item.bucket_width, item.bucket_height});
+        work.masked = work.masked || item.mask_offset;
+        for (const auto& caption : item.captions)
+          work.chunks = std::max(work.chunks, static_cast<int>(reader_->caption(caption.text).chunks.size()));
+      }
+    }
+    const int guided = recipe_.samples.guidance == 1 ? 1 : 2;
+    for (const auto& prompt : recipe_.samples.prompts) {
+      const Pads pads = prompt.outpaint.value_or(Pads{});
+      const int width = prompt.picture ? prompt.picture->width + pads.left + pads.right : prompt.width.value_or(state_.width);
+      const int height = prompt.picture ? prompt.picture->height + pads.top + pads.bottom : prompt.height.value_or(state_.height);
+      work.sampled.insert({guided, width, height});
+    }
+    if (training) work.sampled.clear(); // samples at will are made one at a time, in what training has
+    return work;
   }
 
   void load(bool training) {

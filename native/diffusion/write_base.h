@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,12 +17,17 @@
 
 namespace tiller {
 
+// A tensor's numbers in PyTorch's layout, by its name in single files. One is asked for at a time, so that
+// a model needn't be in memory to be written.
+using TensorSource = std::function<std::vector<float>(const std::string& name)>;
+
 struct BaseModel {
   UNetConfig unet;
-  VaeConfig vae;
-  ClipTextConfig text;
+  std::optional<VaeConfig> vae;  // some come without
+  std::optional<ClipTextConfig> text;
   std::optional<Prediction> prediction;
-  std::vector<Parameters*> parameters;  // which hold the tensors between them
+  std::vector<Parameters*> parameters{};  // which hold the tensors between them, or
+  TensorSource source{};                  // where they come from
 };
 
 struct WriteOptions {
@@ -36,36 +42,49 @@ namespace detail {
 struct Output {
   std::string name;
   std::vector<int64_t> shape;
-  const Parameter* tensor;
+  std::function<void(float* to)> store;
 };
 
-// One part's tensors in the order of a model of this size, wherever the weights lie.
-inline std::vector<Output> outputs_of(const BaseModel& model, const Parameters& described) {
-  std::vector<Output> outputs;
-  for (const Parameter& wanted : described.tensors()) {
-    const Parameter* found = nullptr;
-    for (const Parameters* parameters : model.parameters)
-      if (const Parameter* here = parameters->find(wanted.name)) found = here;
-    if (found == nullptr || found->shape != wanted.shape)
-      throw std::logic_error("the model to write lacks " + wanted.name);
-    outputs.push_back({wanted.name, {wanted.shape.begin(), wanted.shape.end()}, found});
+inline std::function<void(float* to)> store_of(const BaseModel& model, const Parameter& wanted, Buffer buffer) {
+  if (model.source) {
+    return [source = model.source, name = wanted.name, size = wanted.size()](float* to) {
+      const std::vector<float> values = source(name);
+      if (values.size() != size) throw std::logic_error("the model to write has another " + name);
+      std::copy(values.begin(), values.end(), to);
+    };
   }
+  const Parameter* found = nullptr;
+  for (const Parameters* parameters : model.parameters)
+    if (const Parameter* here = parameters->find(wanted.name)) found = here;
+  if (found == nullptr || found->shape != wanted.shape)
+    throw std::logic_error("the model to write lacks " + wanted.name);
+  const bool average = buffer == Buffer::average && std::as_const(*found->owner).data(Buffer::average) != nullptr;
+  return [found, average](float* to) { found->store(to, average ? Buffer::average : Buffer::weight); };
+}
+
+// One part's tensors in the order of a model of this size, wherever the weights lie.
+inline std::vector<Output> outputs_of(const BaseModel& model, const Parameters& described, Buffer buffer) {
+  std::vector<Output> outputs;
+  for (const Parameter& wanted : described.tensors())
+    outputs.push_back({wanted.name, {wanted.shape.begin(), wanted.shape.end()}, store_of(model, wanted, buffer)});
   return outputs;
 }
-inline std::vector<Output> unet_outputs(const BaseModel& model) {
+inline std::vector<Output> unet_outputs(const BaseModel& model, Buffer buffer) {
   Parameters described;
   const UNet unet(described, model.unet);
-  return outputs_of(model, described);
+  return outputs_of(model, described, buffer);
 }
-inline std::vector<Output> vae_outputs(const BaseModel& model) {
+inline std::vector<Output> vae_outputs(const BaseModel& model, Buffer buffer) {
+  if (!model.vae) return {};
   Parameters described;
-  const Vae vae(described, model.vae);
-  return outputs_of(model, described);
+  const Vae vae(described, *model.vae);
+  return outputs_of(model, described, buffer);
 }
-inline std::vector<Output> text_outputs(const BaseModel& model) {
+inline std::vector<Output> text_outputs(const BaseModel& model, Buffer buffer) {
+  if (!model.text) return {};
   Parameters described;
-  const ClipText text(described, model.text);
-  return outputs_of(model, described);
+  const ClipText text(described, *model.text);
+  return outputs_of(model, described, buffer);
 }
 
 inline void refuse_lost(const std::string& name, const float* values, size_t count, const std::string& dtype) {
@@ -83,10 +102,8 @@ inline void write_outputs(const fs::path& path, const std::vector<Output>& outpu
   for (const auto& output : outputs) infos.push_back({output.name, output.shape, options.dtype});
   OutputFile out(path);
   write_safetensors(out, infos, metadata, [&](size_t i, float* to) {
-    const Parameter& tensor = *outputs[i].tensor;
-    const bool average = options.buffer == Buffer::average && std::as_const(*tensor.owner).data(Buffer::average) != nullptr;
-    tensor.store(to, average ? Buffer::average : Buffer::weight);
-    refuse_lost(outputs[i].name, to, tensor.size(), options.dtype);
+    outputs[i].store(to);
+    refuse_lost(outputs[i].name, to, infos[i].count(), options.dtype);
   });
   out.finish();
 }
@@ -118,8 +135,8 @@ void write_beside(const fs::path& path, const Write& write) {
 
 // Replaces a file that is there. Errors: BASE_NOT_FINITE.
 inline void write_single_file(const fs::path& path, const BaseModel& model, const WriteOptions& options = {}) {
-  auto outputs = detail::unet_outputs(model);
-  for (const auto& part : {detail::vae_outputs(model), detail::text_outputs(model)})
+  auto outputs = detail::unet_outputs(model, options.buffer);
+  for (const auto& part : {detail::vae_outputs(model, options.buffer), detail::text_outputs(model, options.buffer)})
     outputs.insert(outputs.end(), part.begin(), part.end());
   auto metadata = options.metadata;
   metadata["format"] = "pt";
@@ -168,13 +185,15 @@ inline void write_diffusers_folder(const fs::path& path, const BaseModel& model,
   detail::write_beside(path, [&](const fs::path& to) {
     fs::create_directory(to);
     fs::create_directory(to / "scheduler");
-    detail::write_part(to / "unet", weights, detail::unet_outputs(model), unet_names(model.unet), json_of(model.unet), options);
-    detail::write_part(to / "vae", weights, detail::vae_outputs(model), vae_names(model.vae), json_of(model.vae), options);
-    detail::write_part(to / "text_encoder", "model.safetensors", detail::text_outputs(model), text_names(), json_of(model.text), options);
+    detail::write_part(to / "unet", weights, detail::unet_outputs(model, options.buffer), unet_names(model.unet), json_of(model.unet), options);
+    if (model.vae)
+      detail::write_part(to / "vae", weights, detail::vae_outputs(model, options.buffer), vae_names(*model.vae), json_of(*model.vae), options);
+    if (model.text)
+      detail::write_part(to / "text_encoder", "model.safetensors", detail::text_outputs(model, options.buffer), text_names(), json_of(*model.text), options);
     detail::write_json(to / "scheduler" / "scheduler_config.json", scheduler_json(model.prediction));
     sync_folder(to / "scheduler");
     const bool tokenizer = detail::copy_tokenizer(options.tokenizer, to / "tokenizer");
-    detail::write_json(to / "model_index.json", pipeline_json(model.unet, tokenizer));
+    detail::write_json(to / "model_index.json", pipeline_json(model.unet, model.vae.has_value(), model.text.has_value(), tokenizer));
     sync_folder(to);
   });
 }

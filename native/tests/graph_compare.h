@@ -25,7 +25,9 @@ using Builder = std::function<Built(Tape&)>;
 
 class GraphComparison {
  public:
-  explicit GraphComparison(const std::string& device) : backend_(device) {}
+  explicit GraphComparison(const std::string& device) : backend_(device) {
+    std::fprintf(stderr, "device: %s\n", backend_.info().description.c_str());
+  }
 
   Checks checks;
   std::mt19937 random{1};

@@ -62,6 +62,7 @@ Numbers evaluate(const Backend& backend, const std::vector<Input>& inputs,
     auto& values = result.emplace_back(ggml_nelements(output));
     ggml_backend_tensor_get(output, values.data(), 0, ggml_nbytes(output));
   }
+  backend.forget_buffers();
   ggml_gallocr_free(allocator);
   ggml_free(context);
   return result;
@@ -69,7 +70,9 @@ Numbers evaluate(const Backend& backend, const std::vector<Input>& inputs,
 
 class Tester {
  public:
-  explicit Tester(const std::string& device) : backend_(device) {}
+  explicit Tester(const std::string& device) : backend_(device) {
+    std::fprintf(stderr, "device: %s\n", backend_.info().description.c_str());
+  }
 
   Input random(std::vector<int64_t> shape) {
     Input input{std::move(shape), {}, {}};

@@ -5,6 +5,7 @@
 #include "layers/conv3x3.h"
 #include "layers/emphasis.h"
 #include "layers/feed_forward.h"
+#include "layers/gated_gelu.h"
 #include "layers/group_norm.h"
 #include "layers/join_tokens.h"
 #include "layers/layer_norm.h"
@@ -12,7 +13,6 @@
 #include "layers/mse_loss.h"
 #include "layers/timestep_embedding.h"
 #include "layers/token_embedding.h"
-#include "models/vae.h"
 #include "tests/graph_compare.h"
 
 using namespace tiller;
@@ -52,6 +52,59 @@ void conv3x3(GraphComparison& t) {
       Value* y = tape.add<Conv3x3>(x, w, b, c.options).y;
       Value* z = tape.add<Conv3x3>(y, w2, b2, Conv3x3::Options{.per_picture = e}).y;
       return Built{{x, e}, tape.add<Conv3x3>(z, w2, b2, Conv3x3::Options{.residual = y}).y};
+    });
+  }
+}
+
+// A frozen matrix with a trained low-rank part, and with none. `parts` of `columns` each.
+LowRank low_rank(Parameters& p, int taps, int in, int rank, int parts, int columns) {
+  LowRank made{p.matrix(taps, in, rank * parts), {}, 0.7f};
+  for (int i = 0; i < parts; i++) made.up.push_back(p.matrix(1, rank, columns));
+  return made;
+}
+
+void low_rank_linear(GraphComparison& t) {
+  struct Case {
+    int in, in2, rank, parts, columns, rows;
+  };
+  for (const Case& c : {Case{32, 0, 4, 1, 64, 48}, Case{16, 16, 8, 3, 16, 20}, Case{7, 4, 3, 2, 5, 9}, Case{5, 0, 1, 1, 3, 1}}) {
+    Parameters p;
+    p.set_trainable(false);
+    const int out = c.parts * c.columns;
+    Block *w = p.matrix(1, c.in + c.in2, out), *b = p.plain(1, out), *w2 = p.matrix(1, out, out);
+    p.set_trainable(true);
+    const LowRank l = low_rank(p, 1, c.in + c.in2, c.rank, c.parts, c.columns);
+    t.fill(p);
+    t.compare("low-rank linear " + std::to_string(c.in) + "+" + std::to_string(c.in2) + "->" + std::to_string(out), p, [&](Tape& tape) {
+      std::vector<Value*> x{tape.input({2, 1, c.rows, c.in}, true), tape.input({2, 1, c.rows, out}, true)};
+      if (c.in2 > 0) x.push_back(tape.input({2, 1, c.rows, c.in2}, true));
+      const Linear::Options options{.second_source = c.in2 > 0 ? x[2] : nullptr, .residual = x[1], .low_rank = &l};
+      return Built{x, tape.add<Linear>(tape.add<Linear>(x[0], w, b, options).y, w2, nullptr).y};
+    });
+  }
+}
+
+void low_rank_conv3x3(GraphComparison& t) {
+  struct Case {
+    int in, out, rank, h, w;
+    Conv3x3::Options options;
+    const char* what;
+  };
+  for (const Case& c : {Case{16, 32, 4, 8, 8, {}, ""}, Case{5, 7, 3, 3, 6, {}, ""},
+                        Case{5, 3, 2, 5, 7, {.stride = 2}, " stride 2"}, Case{16, 16, 4, 8, 8, {.stride = 2}, " stride 2"},
+                        Case{3, 9, 2, 3, 5, {.upsample = true}, " upsample"}}) {
+    Parameters p;
+    p.set_trainable(false);
+    Block *w = p.matrix(9, c.in, c.out), *b = p.plain(1, c.out), *w2 = p.matrix(9, c.out, c.out);
+    p.set_trainable(true);
+    const LowRank l = low_rank(p, 9, c.in, c.rank, 1, c.out);
+    t.fill(p);
+    t.compare("low-rank conv3x3" + std::string(c.what) + " " + std::to_string(c.in) + "->" + std::to_string(c.out), p, [&](Tape& tape) {
+      Value* x = tape.input({2, c.h, c.w, c.in}, true);
+      Value* e = tape.input({2, 1, 1, c.out}, true);
+      Conv3x3::Options options = c.options;
+      options.per_picture = e, options.low_rank = &l;
+      return Built{{x, e}, tape.add<Conv3x3>(tape.add<Conv3x3>(x, w, b, options).y, w2, b).y};
     });
   }
 }
@@ -132,6 +185,17 @@ void feed_forward(GraphComparison& t) {
   }
 }
 
+void gated_gelu(GraphComparison& t) {
+  Parameters none;
+  t.fill(none);
+  for (const int hidden : {32, 7}) {
+    t.compare("gated gelu " + std::to_string(hidden), none, [&](Tape& tape) {
+      Value* x = tape.input({2, 1, 9, 2 * hidden}, true);
+      return Built{{x}, tape.add<GatedGelu>(x).y};
+    });
+  }
+}
+
 void embeddings(GraphComparison& t) {
   Parameters p;
   Block *tokens = p.plain(11, 6), *positions = p.plain(9, 6);
@@ -163,21 +227,6 @@ void chunks(GraphComparison& t) {
   });
 }
 
-// Both halves of a small one, with a linear layer between the moments and the latent.
-void autoencoder(GraphComparison& t) {
-  VaeConfig config;
-  config.base_channels = 8, config.channel_multipliers = {1, 2}, config.res_blocks = 1, config.norm_groups = 4;
-  Parameters p;
-  const Vae vae(p, config);
-  Block* mean = p.matrix(1, 8, 4);
-  t.fill(p, 0.1f);
-  t.compare("autoencoder", p, [&](Tape& tape) {
-    Value* rgb = tape.input({2, 7, 10, 3}, true);
-    Value* z = tape.add<Linear>(vae.build_encoder(tape, rgb), mean, nullptr).y;
-    return Built{{rgb}, vae.build_decoder(tape, z)};
-  });
-}
-
 void loss(GraphComparison& t) {
   Parameters p;
   Block *w = p.matrix(1, 6, 5), *b = p.plain(1, 5);
@@ -190,6 +239,35 @@ void loss(GraphComparison& t) {
   });
 }
 
+// A layer with an op that no device of ours has: a product of columns in F16.
+struct Impossible : Layer {
+  Value *x, *y;
+  Impossible(Tape& tape, Value* x) : Layer(tape), x(reads(x)) { y = makes({1, 1, 4, 4}, false); }
+  const char* kind() const override { return "impossible"; }
+  void forward() override {}
+  void backward() override {}
+  void graph_forward(Graph& graph) override {
+    Tensor half = ggml_cast(graph.context(), graph.tokens(x), GGML_TYPE_F16);
+    graph.set_tokens(y, ggml_out_prod(graph.context(), graph.tokens(x), half));
+  }
+  void graph_backward(Graph&) override {}
+};
+
+// Nothing is run elsewhere in silence: the graph is refused, by the names of op and layer.
+void refusal(GraphComparison& t) {
+  Pool pool(1);
+  Tape tape(pool, false);
+  tape.expose(tape.add<Impossible>(tape.input({1, 1, 3, 4})).y);
+  DeviceWeights weights(t.backend());
+  std::string said;
+  try {
+    GraphRunner runner(tape, weights);
+  } catch (const DeviceError& error) {
+    said = error.what();
+  }
+  t.checks.holds("an op that the device lacks is refused", said.ends_with(" can't run OUT_PROD of the layer impossible"));
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -197,14 +275,17 @@ int main(int count, char** arguments) {
     GraphComparison t(count > 1 ? arguments[1] : "ggml-cpu");
     linear(t);
     conv3x3(t);
+    low_rank_linear(t);
+    low_rank_conv3x3(t);
     activations(t);
     norms(t);
     attentions(t);
     feed_forward(t);
+    gated_gelu(t);
     embeddings(t);
     chunks(t);
     loss(t);
-    autoencoder(t);
+    refusal(t);
     return t.checks.exit_code();
   } catch (const DeviceError& error) {
     std::fprintf(stderr, "%s. %s\n", error.what(), error.hint.c_str());

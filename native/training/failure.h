@@ -26,7 +26,7 @@ inline Failure failure_of(const std::exception& error) {
   if (const auto* known = dynamic_cast<const Failure*>(&error)) return *known;
   if (const auto* file = dynamic_cast<const std::system_error*>(&error)) {
     const int number = file->code().value();
-    if (number == ENOSPC || number == EDQUOT) {
+    if (number == ENOSPC || number == EDQUOT || number == EFBIG) {
       return {kDisk, "DISK_FULL", file->what(), "Make room on the disk; the last checkpoint is intact."};
     }
     if (number == ENOMEM) return {kTryAgain, "TRAINER_BUSY", file->what(), "Close other programs."};

@@ -2,6 +2,7 @@
  * Settings that only several of together say what is meant. Each of these takes what it understands
  * out of the settings; the rest goes by the table.
  */
+import { findSampler } from '../sampler-names.ts';
 import { network } from './network.ts';
 import { lengthOf } from './length.ts';
 import { wrong } from './setting.ts';
@@ -114,22 +115,15 @@ function average(settings: Settings): void {
   else if (use !== undefined) settings.assign('train.ema', 0.999, use);
 }
 
-const SAMPLERS: Readonly<Record<string, string>> = {
-  ddim: 'ddim',
-  'dpm++2m': 'dpm++2m',
-  'dpm++_2m': 'dpm++2m',
-  dpmsolver: 'dpm++2m',
-  'dpmsolver++': 'dpm++2m',
-};
-
 /** Samplers change nothing that is trained, so that one that isn't here is no reason to stop. */
 function prompts(settings: Settings): void {
   const sampler = settings.take('sample_sampler');
   if (sampler !== undefined) {
-    const word = String(sampler.value).toLowerCase();
-    const ours = Object.hasOwn(SAMPLERS, word) ? SAMPLERS[word] : undefined;
+    const word = String(sampler.value);
+    const ours = findSampler(word);
     const note = ours === undefined ? `${word} is no sampler here: ddim is used` : undefined;
-    settings.assign('samples.sampler', ours ?? 'ddim', sampler, note);
+    settings.assign('samples.sampler', ours?.sampler ?? 'ddim', sampler, note);
+    if (ours?.karras === true) settings.assign('samples.karras', true, sampler);
   }
   const given = settings.take('sample_prompts');
   if (given === undefined) return;

@@ -80,6 +80,8 @@ export const train = z
       .enum(['auto', 'f32', 'bf16', 'f16'])
       .describe('Of the arithmetic; auto: what suits the device')
       .default('auto'),
-    gradient_checkpointing: flag('Compute activations again instead of keeping them').default(true),
+    gradient_checkpointing: flag(
+      'Compute activations again instead of keeping them; left out: with sd1',
+    ).optional(),
   })
   .describe('Training');

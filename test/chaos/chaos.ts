@@ -1,6 +1,7 @@
 /**
  * `npm run chaos -- --kills 50 --seed 1`: a run is killed at random instants and must end with the
  * very weights of a run that nobody touched. Prints a line a kill, what differs, and one JSON object.
+ * `--lora`: adapters of a U-Net and a text encoder on a small Stable Diffusion 1.x base, three shapes.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,16 +14,17 @@ import { getRun, isEnded } from '../../db/runs.ts';
 import { sleep } from '../../activities/training/trainer-process.ts';
 import { compareRuns } from './compare-runs.ts';
 import { chaosRecipe, startChaosRun, writePictures } from './job.ts';
+import { loraChaosRecipe, prepareLoraChaos } from './lora-job.ts';
 import { kill, type Killed, TARGETS, tell } from './kill.ts';
 import { orphans } from './orphans.ts';
 import { randomFrom } from '../fixtures/random.ts';
 import { startUp } from './up.ts';
 import { newestLaunch, untilEnded, untilNextStep } from './wait.ts';
 
-const { kills, seed, epochs, limitS, keep } = readOptions(
+const { kills, seed, epochs, limitS, keep, lora } = readOptions(
   'npm run chaos --',
   process.argv.slice(2),
-  { kills: 50, seed: 1, epochs: 5, limitS: 5, keep: false },
+  { kills: 50, seed: 1, epochs: 5, limitS: 5, keep: false, lora: false },
 );
 const random = randomFrom(seed);
 /** A kill, the way back and some undisturbed training between two kills. */
@@ -32,24 +34,21 @@ const PROBE_STEPS = 60;
 const folder = await mkdtemp(join(tmpdir(), 'tiller-chaos-'));
 const home = join(folder, 'home');
 const env = { ...process.env, TILLER_HOME: home, TILLER_PORT: '0' };
-const pictures = await writePictures(join(folder, 'pictures'));
+const recipeOf = lora
+  ? await prepareLoraChaos(folder).then((made) => loraChaosRecipe.bind(undefined, made))
+  : chaosRecipe.bind(undefined, await writePictures(join(folder, 'pictures')));
 
 let up = await startUp(home, env);
 await up.ready();
 const db = openRecord(homePaths(home).record);
 
 // How fast is this machine? The run must outlast its kills, and not by much.
-const probe = await startChaosRun(
-  db,
-  env,
-  'probe',
-  chaosRecipe(pictures, { epochs: 1, steps: PROBE_STEPS }),
-);
+const probe = await startChaosRun(db, env, 'probe', recipeOf({ epochs: 1, steps: PROBE_STEPS }));
 await untilEnded(db, probe);
 const [, first] = listEpochs(db, probe);
 const stepSeconds = ((first?.trained_at ?? 0) - (first?.started_at ?? 0)) / PROBE_STEPS / 1000;
 const steps = Math.max(20, Math.ceil((kills * SECONDS_A_KILL) / epochs / stepSeconds));
-const recipe = chaosRecipe(pictures, { epochs, steps });
+const recipe = recipeOf({ epochs, steps });
 console.log(`${epochs} epochs of ${steps} steps, ${(stepSeconds * 1000).toFixed(0)} ms each`);
 
 const calm = await startChaosRun(db, env, 'calm', recipe);

@@ -12,6 +12,7 @@ export const table: Readonly<Record<string, readonly string[]>> = {
     'native/protocol.ts',
     'native/build.ts',
     'native/errors.ts',
+    'native/clip-tokenizer.ts',
     'db',
     'ranking',
     'recipes',

@@ -1,13 +1,5 @@
-/** Programs of native/tests/ print a JSON line a check, and end with 1 if one failed. */
 import { execa } from 'execa';
-
-export interface Check {
-  check: string;
-  /** null where it is no number */
-  error: number | null;
-  limit: number;
-  ok: boolean;
-}
+import { parseChecks, type Check } from './check-lines.ts';
 
 export interface Checked {
   checks: Check[];
@@ -16,11 +8,8 @@ export interface Checked {
   stderr: string;
 }
 
+/** Runs a program of native/tests/, which ends with 1 if a check failed. */
 export async function runChecks(path: string, args: readonly string[]): Promise<Checked> {
   const { stdout, stderr, exitCode } = await execa(path, args, { reject: false });
-  const checks = stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Check);
-  return { checks, exitCode, stderr };
+  return { checks: parseChecks(stdout), exitCode, stderr };
 }

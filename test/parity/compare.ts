@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runChecks, type Check, type Checked } from '../native/run-checks.ts';
+import type { Check } from '../native/check-lines.ts';
+import { runChecks, type Checked } from '../native/run-checks.ts';
 import type { Program, Row } from './programs.ts';
 
 /** What README says of every number in F32: no program may be more lenient. */
@@ -33,8 +34,8 @@ export async function compare(
     if (checked.exitCode !== 0 && checked.checks.every(({ ok }) => ok))
       failures.push(ending(checked));
   } catch (error) {
-    // A line that was cut, a program that does not compile: the others are still compared.
-    failures.push(`could not be run to its end: ${(error as Error).message}`);
+    // Such as one that does not compile: the others are still compared.
+    failures.push(`could not be run: ${(error as Error).message}`);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -21,7 +21,6 @@ test.each([
   ['fails-elsewhere', 'refused: a width of 7: 1 is above 0', { checks: 1, worst: 1e-6, failed: 1 }],
   ['ends-early', 'ended with 3.*no golden here', { checks: 1, worst: 1e-6, failed: 1 }],
   ['is-killed', 'was ended by a signal', { checks: 1, worst: 1e-6, failed: 1 }],
-  ['is-cut', 'could not be run to its end', { checks: 0, worst: 0, failed: 2 }],
   ['does-not-compile', 'does not compile', { checks: 0, worst: 0, failed: 2 }],
   ['lenient', 'its limit of 0.05 is above', { checks: 2, worst: 0.01, failed: 1 }],
   ['empty', 'a fake: 0 checks, and not 1 or more', { checks: 0, worst: 0, failed: 1 }],

@@ -1,5 +1,5 @@
 /** What was compared, as a table for people and as a line for programs. */
-import type { Check } from '../native/run-checks.ts';
+import type { Check } from '../native/check-lines.ts';
 import type { Comparison } from './compare.ts';
 
 export interface Summary {

@@ -132,7 +132,7 @@ describe('a TOML file of sd-scripts', () => {
         gradient_checkpointing: true,
       },
       samples: {
-        sampler: 'ddim',
+        sampler: 'euler-a',
         prompts: [
           { text: 'a red barn', negative: 'night', width: 512, height: 768, seed: 11 },
           { text: 'a blue barn', negative: '', seed: 7 },
@@ -150,7 +150,7 @@ describe('a TOML file of sd-scripts', () => {
       'bucket_no_upscale: true is data.upscale: false here',
       'optimizer_args weight_decay is train.weight_decay here',
       'mixed_precision: "fp16" is train.precision: "f16" here',
-      'euler_a is no sampler here: ddim is used',
+      'sample_sampler: "euler_a" is samples.sampler: "euler-a" here',
       'not used: cache_latents (latents are always kept)',
       'not used: output_dir, save_every_n_epochs (every epoch is kept, with all that resuming needs)',
       'not used: v2 (it is off)',
@@ -560,8 +560,8 @@ describe('a file of prompts', () => {
   const recipe = 'data: {folder: p}\nsamples: {prompts: [one], prompts_file: FILE}';
   test.each([
     ['none.txt', null, 'none.txt cannot be read (ENOENT)'],
-    ['bad.txt', 'a --x 3', 'line 1 of '],
-    ['wide.txt', '\na --w 37.5', 'line 2 of '],
+    ['bad.txt', 'a --x 3', 'bad.txt, line 1: '],
+    ['wide.txt', '\na --w 37.5', 'wide.txt, line 2: '],
     [
       'size.txt',
       'a --w 37',

@@ -79,7 +79,9 @@ describe('training', () => {
   });
 
   test.each(['epsilon', 'v'])('min-SNR weighs the loss of %s prediction', async (prediction) => {
-    const plain = trace(await train(await place(), { recipe: { train: { prediction, batch: 16 } } }));
+    const plain = trace(
+      await train(await place(), { recipe: { train: { prediction, batch: 16 } } }),
+    );
     const weighted = trace(
       await train(await place(), {
         recipe: { train: { prediction, batch: 16, min_snr_gamma: 5 } },

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readdir, readFile, rm, writeFile, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildNative } from '../../../native/build.ts';
+import { trace } from './harness.ts';
+import { checkpointPath, contents, type JobChanges, newRun, type Place } from './job.ts';
+import { of, run } from './launch.ts';
+import {
+  LORA_STEPS,
+  makeSmallBase,
+  sd1Job,
+  type SmallBase,
+  writeShapedData,
+} from './small-base.ts';
+
+let root = '';
+let trainer = '';
+let manifest = '';
+let small: SmallBase;
+let places = 0;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'tiller-sd1-'));
+  trainer = (await buildNative('tiller-diffusion')).path;
+  manifest = await writeShapedData(join(root, 'data'));
+  small = await makeSmallBase(join(root, 'base.safetensors'));
+}, 900_000);
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const place = (): Promise<Place> => newRun(join(root, `run-${places++}`), manifest);
+const runJob = (where: Place, changes: JobChanges = {}, base = small) =>
+  run(trainer, sd1Job(where, base, changes));
+async function train(where: Place, changes: JobChanges = {}, base = small) {
+  const finished = await runJob(where, changes, base);
+  expect(finished).toMatchObject({ code: 0, stderr: '' });
+  return finished.events;
+}
+const tensorsOf = async (file: string): Promise<string[]> => {
+  const bytes = await readFile(file);
+  const header = bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString();
+  return Object.keys(JSON.parse(header) as object).filter((name) => name !== '__metadata__');
+};
+
+describe('a LoRA on a Stable Diffusion 1.x base', () => {
+  test('keeps the adapter alone, resumes to the same bits, with text encoder, buckets and accumulation', async () => {
+    const [whole, torn] = [await place(), await place()];
+    const straight = await train(whole, { epoch: 2, last_step: 2 * LORA_STEPS });
+    const first = await train(torn, { last_step: 3 });
+    const rest = await train(torn, {
+      epoch: 2,
+      first_step: 3,
+      last_step: 2 * LORA_STEPS,
+      resume: checkpointPath(torn, 3),
+    });
+    expect([...trace(first), ...trace(rest)]).toEqual(
+      trace(straight).map((step, index) => (index < 3 ? { ...step, epoch: 1 } : step)),
+    );
+    const end = checkpointPath(whole, 2 * LORA_STEPS);
+    const { 'state.json': _, ...files } = await contents(end);
+    const { 'state.json': __, ...resumed } = await contents(checkpointPath(torn, 2 * LORA_STEPS));
+    expect(resumed).toEqual(files);
+    const names = await tensorsOf(join(end, 'weights.safetensors'));
+    expect(names.every((name) => /\.lora_(down|up)\.weight$/.test(name))).toBe(true);
+    expect(names.some((name) => name.startsWith('cond_stage_model.'))).toBe(true);
+    expect(names.some((name) => name.includes('in_layers.2.lora_down'))).toBe(true);
+  });
+
+  test('learns: the held-out loss falls, and the samples change', async () => {
+    const where = await place();
+    const recipe = { train: { learning_rate: 0.01 } };
+    const evaluate = async (step: number, resume: string | null) =>
+      train(where, {
+        stage: 'evaluate',
+        epoch: step === 0 ? 0 : 9,
+        first_step: step,
+        last_step: step,
+        resume,
+        recipe,
+      });
+    const before = await evaluate(0, null);
+    await train(where, { epoch: 9, last_step: 9 * LORA_STEPS, recipe });
+    const after = await evaluate(9 * LORA_STEPS, checkpointPath(where, 9 * LORA_STEPS));
+    const [was] = of(before, 'validation');
+    const [is] = of(after, 'validation');
+    expect(is!.loss).toBeLessThan(was!.loss);
+    const [a, b] = [of(before, 'sample'), of(after, 'sample')];
+    expect(a.map(({ width, height }) => [width, height])).toEqual([
+      [16, 24],
+      [64, 64],
+    ]);
+    expect(a.map(({ sha256 }) => sha256)).not.toEqual(b.map(({ sha256 }) => sha256));
+  });
+
+  test('without training it is its base, sample for sample', async () => {
+    const adapted = await place();
+    const plain = await place();
+    const job = { stage: 'evaluate' as const, epoch: 0, first_step: 0, last_step: 0 };
+    const samples = async (where: Place, recipe: Record<string, unknown>) =>
+      of(await train(where, { ...job, recipe }), 'sample').map(({ sha256 }) => sha256);
+    expect(await samples(adapted, {})).toEqual(await samples(plain, { lora: { rank: 1 } }));
+  });
+});
+
+describe('latents', () => {
+  test('are made once, and again where a file was damaged', async () => {
+    const folder = join(root, 'latents');
+    await rm(folder, { recursive: true, force: true });
+    const recipe = { data: { crop: 'centre' } };
+    const made = async () =>
+      of(await train(await place(), { recipe }), 'progress').filter(
+        ({ phase }) => phase === 'latents',
+      ).length;
+    expect(await made()).toBe(22); // eleven, and mirrored
+    expect(await made()).toBe(0);
+    const [sub] = (await readdir(folder)).sort();
+    const [file] = await readdir(join(folder, sub!));
+    const path = join(folder, sub!, file!);
+    const whole = await readFile(path);
+    await writeFile(path, whole.subarray(0, whole.length - 100));
+    expect(await made()).toBe(1);
+    expect(await readFile(path)).toEqual(whole);
+    const flipped = Buffer.from(whole);
+    flipped[40]! ^= 1;
+    await writeFile(path, flipped);
+    expect(await made()).toBe(1);
+  });
+});
+
+describe('full fine-tuning', () => {
+  test('trains the U-Net alone, and resumes to the same bits', async () => {
+    const full = { lora: undefined, train: { text_encoder: false, optimizer: 'adamw8bit' } };
+    const [whole, torn] = [await place(), await place()];
+    await train(whole, { recipe: full });
+    await train(torn, { last_step: 2, recipe: full });
+    await train(torn, { first_step: 2, resume: checkpointPath(torn, 2), recipe: full });
+    const end = checkpointPath(whole, LORA_STEPS);
+    expect(await contents(checkpointPath(torn, LORA_STEPS))).toEqual(await contents(end));
+    const names = await tensorsOf(join(end, 'weights.safetensors'));
+    expect(names.every((name) => name.startsWith('model.diffusion_model.'))).toBe(true);
+  });
+});
+
+describe('samples that begin from a picture', () => {
+  test('strength, masks and outpainting', async () => {
+    const where = await place();
+    const rgb = Buffer.alloc(16 * 16 * 3, 200);
+    const half = Buffer.alloc(16 * 16, 255).fill(0, 0, 16 * 8);
+    await writeFile(join(where.folder, 'p.rgb'), rgb);
+    await writeFile(join(where.folder, 'p.mask'), half);
+    const picture = { file: join(where.folder, 'p.rgb'), width: 16, height: 16 };
+    const mask = { file: join(where.folder, 'p.mask'), width: 16, height: 16 };
+    const job = sd1Job(where, small, { stage: 'evaluate', epoch: 0, first_step: 0, last_step: 0 });
+    const prompts = [
+      { text: 'cat', negative: '', seed: 1, picture, strength: 0.7 },
+      { text: 'cat', negative: '', seed: 1, picture, mask, strength: 1 },
+      {
+        text: 'cat',
+        negative: '',
+        seed: 1,
+        picture,
+        outpaint: { left: 8, top: 0, right: 0, bottom: 8, overlap: 0 },
+      },
+    ];
+    const recipe = { ...job.recipe, samples: { ...job.recipe.samples, prompts } };
+    const { code, events, stderr } = await run(trainer, { ...job, recipe });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const samples = of(events, 'sample');
+    expect(samples.map(({ width, height }) => [width, height])).toEqual([
+      [16, 16],
+      [16, 16],
+      [24, 24],
+    ]);
+    expect(new Set(samples.map(({ sha256 }) => sha256)).size).toBe(3);
+  });
+
+  test('a mask of another size is refused', async () => {
+    const where = await place();
+    const picture = { file: '/unused', width: 16, height: 16 };
+    const job = sd1Job(where, small, { stage: 'evaluate', epoch: 0, first_step: 0, last_step: 0 });
+    const prompts = [{ text: '', negative: '', seed: 1, picture, mask: { ...picture, width: 8 } }];
+    const recipe = { ...job.recipe, samples: { ...job.recipe.samples, prompts } };
+    const { code, stderr } = await run(trainer, { ...job, recipe });
+    expect({ code, stderr }).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('MASK_SIZE') as unknown,
+    });
+  });
+});
