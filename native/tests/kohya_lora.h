@@ -13,7 +13,11 @@ namespace tiller {
 
 class KohyaLora {
  public:
-  explicit KohyaLora(const fs::path& path) : file_(path) {}
+  explicit KohyaLora(const fs::path& path) : file_(path) {
+    const auto down = [](const auto& tensor) { return tensor.name.ends_with(".lora_down.weight"); };
+    matrices_ = static_cast<size_t>(std::count_if(file_.tensors().begin(), file_.tensors().end(), down));
+    if (matrices_ == 0) throw std::runtime_error(path.string() + " has no matrix of kohya's keys");
+  }
 
   // The largest of its ranks: matrices of a smaller one have the rest of it zero.
   int rank() const {
@@ -34,8 +38,8 @@ class KohyaLora {
       std::replace(key.begin(), key.end(), '.', '_');
       used += load(entry, key);
     }
-    const auto matrices = std::count_if(file_.tensors().begin(), file_.tensors().end(), [](const auto& tensor) { return tensor.name.ends_with(".lora_down.weight"); });
-    if (used != static_cast<size_t>(matrices)) throw std::runtime_error("the LoRA has " + std::to_string(matrices) + " matrices, of which the model has " + std::to_string(used));
+    if (used != matrices_)
+      throw std::runtime_error("the LoRA has " + std::to_string(matrices_) + " matrices, of which the model has " + std::to_string(used));
     return used;
   }
 
@@ -59,6 +63,7 @@ class KohyaLora {
   }
 
   Safetensors file_;
+  size_t matrices_ = 0;
 };
 
 }  // namespace tiller

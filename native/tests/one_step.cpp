@@ -22,7 +22,7 @@ void write_config(const fs::path& folder, const BaseFiles& base) {
   detail::write_json(folder / "vae" / "config.json", json_of(base.vae()));
   detail::write_json(folder / "text_encoder" / "config.json", json_of(base.text()));
   detail::write_json(folder / "scheduler" / "scheduler_config.json", scheduler_json(base.prediction()));
-  detail::write_json(folder / "model_index.json", pipeline_json(base.unet(), /*tokenizer=*/true));
+  detail::write_json(folder / "model_index.json", pipeline_json(base.unet(), /*vae=*/true, /*text=*/true, /*tokenizer=*/true));
 }
 
 void one_step(const BaseFiles& base, const KohyaLora* lora, const fs::path& path) {

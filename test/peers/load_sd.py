@@ -11,6 +11,7 @@ stable-diffusion.cpp knows models by their shapes; or at a tiny one, for diffuse
 
 import argparse
 import gc
+import json
 import re
 import subprocess
 import tempfile
@@ -37,7 +38,7 @@ checks = Checks()
 def native(name: str, *args: object) -> None:
     node = ROOT / "node_modules/.bin/node"
     build = subprocess.run([node, ROOT / "native/build.ts", name], check=True, stdout=subprocess.PIPE, text=True)
-    subprocess.run([build.stdout.strip(), *map(str, args)], check=True)
+    subprocess.run([build.stdout.strip(), *map(str, args)], check=True, stdout=subprocess.DEVNULL)
 
 
 def load(checkpoint: Path, folder: Path) -> StableDiffusionPipeline:
@@ -71,6 +72,14 @@ def beside_ours(what: str, got: dict[str, torch.Tensor], folder: Path) -> None:
         checks.expect(f"diffusers, {what}: {title}", relative(got[name], wanted[name]))
 
 
+def by_our_writer(lora: Path, checkpoint: Path, folder: Path) -> Path:
+    """The same numbers as tiller-export writes them."""
+    job = {"protocol": 1, "base": checkpoint, "lora": lora, "to": folder / "tiller_lora.safetensors"}
+    (folder / "job.json").write_text(json.dumps(job | {"format": "lora", "verify": False}, default=str))
+    native("tiller-export", folder / "job.json")
+    return job["to"]
+
+
 def in_diffusers(checkpoint: Path, lora: Path | None, folder: Path) -> Path:
     """Returns the LoRA: the given one, or one that it has made."""
     native("one_step", checkpoint, folder)
@@ -78,8 +87,8 @@ def in_diffusers(checkpoint: Path, lora: Path | None, folder: Path) -> Path:
     plain = one_step(pipe)
     beside_ours("the checkpoint", plain, folder)
     if lora is None:
-        lora = folder / "random_lora.safetensors"
-        write_random_lora(lora, pipe.unet, pipe.text_encoder)
+        write_random_lora(folder / "random_lora.safetensors", pipe.unet, pipe.text_encoder)
+        lora = by_our_writer(folder / "random_lora.safetensors", checkpoint, folder)
     native("one_step", checkpoint, folder, lora)
     pipe.load_lora_weights(str(lora.parent), weight_name=lora.name, local_files_only=True)
     changed = one_step(pipe)
