@@ -61,6 +61,8 @@ test.each([
   ['bench/bench.ts', ['tax', '--setps', '5'], 'Did you mean --steps?'],
   ['bench/bench.ts', ['tax', '5'], 'too many arguments'],
   ['bench/bench.ts', ['quality', '--seeds', '42,x'], 'with commas between'],
+  ['bench/bench.ts', ['sd15', '--mode', 'lora,fool'], 'Give one of lora, full'],
+  ['bench/bench.ts', ['sd15', '--pixels', '512,256,128'], '--pixels is one number, or two'],
   ['test/chaos/chaos.ts', ['--kills', '0'], 'Give an integer, 1 or more'],
 ])('%s %p is refused before anything is measured', async (file, args, said) => {
   const { exitCode, stdout, stderr } = await call(file, args);
@@ -74,6 +76,12 @@ test('options have defaults, and lists and switches are read', () => {
   expect(
     readOptions('x', ['--rows', '7', '--seeds', '2,3', '--limit-s', '9', '--keep'], defaults),
   ).toEqual({ rows: 7, seeds: [2, 3], limitS: 9, keep: true });
+});
+
+test('of words those are read that are there by default', () => {
+  const defaults = { mode: ['lora', 'full'] };
+  expect(readOptions('x', [], defaults)).toEqual(defaults);
+  expect(readOptions('x', ['--mode', 'full'], defaults)).toEqual({ mode: ['full'] });
 });
 
 test.each([[[]], [['no-such']]])('called with %p, the names are listed', async (args) => {

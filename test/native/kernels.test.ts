@@ -10,6 +10,7 @@ const programs = [
   { name: 'vae_test', what: 'the autoencoder against PyTorch, and its codec', atLeast: 43 },
   { name: 'memory_plan_test', what: 'memory as it is planned and taken', atLeast: 12 },
   { name: 'golden_test', what: 'U-Net and text encoder against PyTorch', atLeast: 470 },
+  { name: 'optimizer_test', what: 'optimizers against PyTorch, and eight bits', atLeast: 19 },
   { name: 'clip_test', what: 'clip_skip, chunks and emphasis against PyTorch', atLeast: 48 },
 ];
 

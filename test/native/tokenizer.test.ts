@@ -6,6 +6,7 @@ import { clipText, writeClipTokenizer } from '../../native/clip-tokenizer.ts';
 import { openaiVocabulary } from '../../native/clip-vocabulary.ts';
 import { lowerCases, rangesOf } from '../../native/unicode.ts';
 import { expectChecks } from './checks.ts';
+import { writeTokenizerTexts } from './tokenizer-texts.ts';
 
 let folder: string;
 let env: NodeJS.ProcessEnv;
@@ -32,11 +33,7 @@ async function diffusersFolder(
 }
 
 test("the same tokens as transformers' tokenizer", async () => {
-  const golden = join(import.meta.dirname, '..', 'golden', 'clip_tokens.json');
-  const cases = JSON.parse(await readFile(golden, 'utf8')) as { text: string; ids: number[] }[];
-  const texts = join(folder, 'texts.json');
-  const normal = cases.map(({ text, ids }) => ({ text: clipText(text), ids }));
-  await writeFile(texts, JSON.stringify(normal));
+  const texts = await writeTokenizerTexts(folder);
   await expectChecks('tokenizer_test', 90, [asset, texts, folder]);
 }, 300_000);
 
