@@ -92,6 +92,14 @@ const progress = z.object({
   total: z.number(),
 });
 
+/** What the job plans to hold, once it knows: before the first step. */
+const memory = z.object({
+  event: z.literal('memory'),
+  total_bytes: count,
+  available_bytes: count.optional(),
+  parts: z.array(z.object({ name: z.string(), bytes: count })).default([]),
+});
+
 const warning = z.object({
   event: z.literal('warning'),
   code: z.string(),
@@ -124,6 +132,7 @@ export const trainerEvent = z.discriminatedUnion('event', [
   sample,
   preview,
   progress,
+  memory,
   warning,
   error,
   acknowledged,
