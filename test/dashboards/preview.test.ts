@@ -71,6 +71,18 @@ describe('the picture of a sample in the making', () => {
     expect((await streamed())['making']).toBeNull();
   });
 
+  test('is not sent when it was over by the time that it was read', async () => {
+    // Large enough to be decoded for a while.
+    await glance(file, '#456', 4000);
+    const begun = performance.now();
+    expect(await status()).toBe(200);
+    const took = performance.now() - begun;
+    const answer = status();
+    await new Promise((resolve) => setTimeout(resolve, took / 3));
+    trainer.say({ event: 'done' });
+    expect(await answer).toBe(204);
+  });
+
   test('is only its run’s own', async () => {
     expect(await status(address(undefined, pages.seeded.done))).toBe(204);
     expect(await status(address(undefined, 'nobody'))).toBe(404);
