@@ -70,11 +70,13 @@ const evaluated = (db: Db, id: string) =>
   epochsForPage(db, id).filter(({ state }) => state === 'evaluated');
 
 function barText(db: Db, run: ListedRun): string {
-  const { state, epoch, step, pace, left, money } = progressTexts(db, run, Date.now());
-  if (run.step === 0) return `${run.name}: ${state}`;
+  const { state, doing, epoch, step, pace, left, money } = progressTexts(db, run, Date.now());
+  const now = [run.state === 'training' && run.step > 0 ? '' : state, doing];
+  const words = now.filter((each) => each !== '').join(', ');
+  if (run.step === 0) return `${run.name}: ${words}`;
   const loss = recentLoss(db, run);
-  const doing = run.state === 'training' ? '' : ` · ${state}`;
-  return `epoch ${epoch} · step ${step} · loss ${loss} · ${pace} · ${left} left · ${money}${doing}`;
+  const last = words === '' ? '' : ` · ${words}`;
+  return `epoch ${epoch} · step ${step} · loss ${loss} · ${pace} · ${left} left · ${money}${last}`;
 }
 
 function recentLoss(db: Db, { id, step }: ListedRun): string {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import {
+  formatBytes,
   formatDuration,
   formatEnergy,
   formatLoss,
@@ -16,6 +17,7 @@ import {
   type ShownEpoch,
   usageOfEpochs,
 } from '../db/pages.ts';
+import { type PlannedMemory, plannedMemory } from '../db/page-details.ts';
 import { type DatasetRow, getDataset } from '../db/datasets.ts';
 import { getRun } from '../db/runs.ts';
 import { parseAddress, type RunAddress } from './address.ts';
@@ -53,20 +55,25 @@ function showRun(db: Db, run: ListedRun, { json }: Options): void {
   const epochs = epochsForPage(db, run.id);
   const usage = usageOf(db, run);
   const dataset = datasetOf(db, run);
+  const memory = plannedMemory(db, run.id);
   if (json === true) {
     return printJson({
       ...runJson(db, run),
       dataset: dataset === undefined ? null : datasetJson(dataset),
+      memory: memory ?? null,
       recipe: JSON.parse(run.recipe) as unknown,
       epoch_list: epochs.map((epoch) => epochJson(epoch, usage.get(epoch.epoch))),
     });
   }
-  const { state, epoch, step, pace, left, energy, money } = progressTexts(db, run, Date.now());
-  print(`${run.name} (${run.id}): ${state}${run.reason === null ? '' : `, ${run.reason}`}`);
+  const texts = progressTexts(db, run, Date.now());
+  const { state, doing, epoch, step, pace, left, energy, money } = texts;
+  const now = [state, doing, run.reason ?? ''].filter((each) => each !== '');
+  print(`${run.name} (${run.id}): ${now.join(', ')}`);
   const moving = left === '–' ? [] : [pace, `${left} left`];
   print([`epoch ${epoch}`, `step ${step}`, ...moving, energy, money].join(', '));
   print(`${run.trainer} on ${run.device}`);
   if (dataset !== undefined) print(dataWords(dataset));
+  if (memory !== undefined) print(memoryWords(memory));
   const url = runUrl(db, run.id);
   if (url !== undefined) print(url);
   if (epochs.length > 0) {
@@ -100,6 +107,11 @@ function dataWords({ train_items, validation_items, folder, problems }: DatasetR
     '\n',
   );
 }
+
+const memoryWords = ({ total_bytes: total, parts, stage }: PlannedMemory): string => {
+  const each = parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ');
+  return `${formatBytes(total)} of memory planned to ${stage}${each === '' ? '' : `: ${each}`}`;
+};
 
 function epochRow(row: ShownEpoch, usage: ReturnType<typeof usageOf>): string[] {
   const cost = usage.get(row.epoch);

@@ -15,6 +15,7 @@ import type { RouteDeps, SendRequest } from './routes/deps.ts';
 import { healthRoutes } from './routes/health.ts';
 import { liveRoutes } from './routes/live.ts';
 import { mediaRoutes } from './routes/media.ts';
+import { previewRoutes } from './routes/preview.ts';
 import { requestRoutes } from './routes/requests.ts';
 import { runRoutes } from './routes/run.ts';
 import { runsRoutes } from './routes/runs.ts';
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly db: Db;
   /** Folder of the artifacts. */
   readonly artifacts: string;
+  /** Folder of the runs' folders. */
+  readonly runs: string;
   readonly assets: Assets;
   readonly sendRequest: SendRequest;
   readonly now?: () => number;
@@ -57,6 +60,7 @@ export const createServer = (options: ServerOptions): Server => {
   const deps: RouteDeps = {
     db,
     artifacts: options.artifacts,
+    runs: options.runs,
     curves: createCurves(db),
     bell,
     sendRequest: options.sendRequest,
@@ -75,6 +79,7 @@ export const createServer = (options: ServerOptions): Server => {
     healthRoutes(deps),
     assetRoutes(assets),
     mediaRoutes(deps),
+    previewRoutes(deps),
     liveRoutes(deps),
     requestRoutes(deps),
     runsRoutes(deps),

@@ -4,6 +4,7 @@ import type { Db } from '../db/connection.ts';
 import { epochsForPage, type ListedRun } from '../db/pages.ts';
 import { newestCheckpoint, runningLaunches } from '../db/page-details.ts';
 import type { Recipe } from '../recipes/schema.ts';
+import { doingWords } from './doing.ts';
 import {
   formatAge,
   formatCount,
@@ -140,6 +141,7 @@ export const progressTexts = (db: Db, run: ListedRun, now: number): Record<strin
       : '';
   return {
     state: stateOf(run),
+    doing: doingWords(db, run.id),
     epoch: `${formatCount(run.epoch)} of ${formatCount(run.epochs)}`,
     step:
       progress.steps === null

@@ -33,6 +33,7 @@ const main = async (): Promise<void> => {
   const { app, close } = createServer({
     db,
     artifacts: paths.artifacts,
+    runs: paths.runs,
     assets: await buildAssets(),
     sendRequest: ask,
     hosts: hosts.filter((host) => host !== ''),

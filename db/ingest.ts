@@ -5,6 +5,7 @@
 import { saveCheckpoint } from './checkpoints.ts';
 import { prepared, type Db } from './connection.ts';
 import { noteDifference } from './differences.ts';
+import { doingAfter } from './doing.ts';
 import { saveEvaluation } from './evaluations.ts';
 import { appendEvent } from './events.ts';
 import { getLaunch, type LaunchRow } from './launches.ts';
@@ -54,7 +55,7 @@ export const ingest = (
     const offset = Math.max(row.spool_offset, newOffset);
     const first_step = row.first_step ?? steps[0]?.step ?? null;
     if (offset > row.spool_offset) {
-      const reached = { spool_offset: offset, first_step, last_step };
+      const reached = { spool_offset: offset, first_step, last_step, ...doingAfter(row, fresh) };
       db.orm.update(table).set(reached).where(eq(table.id, row.id)).run();
     }
     return { taken: fresh.length, points, redone, offset };

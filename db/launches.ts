@@ -31,7 +31,8 @@ export function launchEnded(db: Db, lease: Lease, id: number, outcome: unknown):
   leased(db, lease, lease.run, () => {
     if (getLaunch(db, id).state === 'ended') return;
     const told = outcome === null || outcome === undefined ? null : JSON.stringify(outcome);
-    change(db, lease, id, { state: 'ended', outcome: told, ended_at: Date.now() });
+    const over = { preview: null, progress: null, ended_at: Date.now() };
+    change(db, lease, id, { state: 'ended', outcome: told, ...over });
     // What it was told and had not done is for the next one.
     db.orm
       .update(request)

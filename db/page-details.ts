@@ -1,5 +1,6 @@
 /** What the dashboard alone reads: requests, marks, processes, where a picture lies. Only reads. */
 import type { Db } from './connection.ts';
+import type { MemoryPlan } from './doing.ts';
 
 export interface SampleFile {
   readonly sha256: string;
@@ -128,3 +129,40 @@ export const newestCheckpoint = (db: Db, run: string): KeptCheckpoint | undefine
        WHERE run = ? AND state = 'kept' ORDER BY step DESC, created_at DESC LIMIT 1`,
     )
     .get(run);
+
+export interface WorkingTrainer {
+  readonly launch: number;
+  readonly stage: string;
+  readonly pid: number | null;
+  readonly start: string | null;
+  /** JSON, as db/doing.ts has it */
+  readonly preview: string | null;
+  readonly progress: string | null;
+}
+
+/** The newest trainer of a run that has not ended, as far as the record knows. */
+export const workingTrainer = (db: Db, run: string): WorkingTrainer | undefined =>
+  db.raw
+    .prepare<[string], WorkingTrainer>(
+      `SELECT id AS launch, stage, pid, process_start AS start, preview, progress FROM launch
+       WHERE run = ? AND state = 'running' ORDER BY id DESC LIMIT 1`,
+    )
+    .get(run);
+
+export interface PlannedMemory extends MemoryPlan {
+  readonly stage: string;
+  readonly epoch: number;
+}
+
+/** What the newest trainer that planned its memory planned. */
+export const plannedMemory = (db: Db, run: string): PlannedMemory | undefined => {
+  const row = db.raw
+    .prepare<[string], { stage: string; epoch: number; memory: string }>(
+      `SELECT stage, epoch, memory FROM launch
+       WHERE run = ? AND memory IS NOT NULL ORDER BY id DESC LIMIT 1`,
+    )
+    .get(run);
+  if (row === undefined) return undefined;
+  const { stage, epoch, memory } = row;
+  return { stage, epoch, ...(JSON.parse(memory) as MemoryPlan) };
+};

@@ -61,13 +61,14 @@ export type Said =
       sampling_steps: number;
       file: string;
     }
+  | { event: 'progress'; phase: string; done: number; total: number }
   | {
       event: 'memory';
       total_bytes: number;
-      available_bytes: number;
+      available_bytes?: number | undefined;
       parts: { name: string; bytes: number }[];
     }
-  | { event: 'progress' | 'acknowledged' | 'done' };
+  | { event: 'acknowledged' | 'done' };
 
 export type EventOf<Name extends Said['event']> = Extract<Said, { event: Name }>;
 

@@ -280,6 +280,9 @@ export const launch = sqliteTable('launch', {
   outcome: text(),
   started_at: integer().notNull(),
   ended_at: integer(),
+  preview: text(),
+  progress: text(),
+  memory: text(),
 });
 
 export const attempt = sqliteTable('attempt', {

@@ -75,13 +75,6 @@ const sample = z.object({
   request: z.string().optional(),
 });
 
-const memory = z.object({
-  event: z.literal('memory'),
-  total_bytes: count,
-  available_bytes: number,
-  parts: z.array(z.object({ name: z.string(), bytes: count })),
-});
-
 const preview = z.object({
   event: z.literal('preview'),
   step: count,
@@ -97,6 +90,14 @@ const progress = z.object({
   phase: z.string(),
   done: z.number(),
   total: z.number(),
+});
+
+/** What the job plans to hold, once it knows: before the first step. */
+const memory = z.object({
+  event: z.literal('memory'),
+  total_bytes: count,
+  available_bytes: count.optional(),
+  parts: z.array(z.object({ name: z.string(), bytes: count })).default([]),
 });
 
 const warning = z.object({
@@ -130,8 +131,8 @@ export const trainerEvent = z.discriminatedUnion('event', [
   checkpoint,
   sample,
   preview,
-  memory,
   progress,
+  memory,
   warning,
   error,
   acknowledged,

@@ -81,6 +81,7 @@ export const errorCatalogue = {
     summary: 'a checkpoint is incomplete, or its bytes do not match its manifest',
   },
   // Bases to train from
+  BASE_INPAINTING: { exit: 1, summary: 'the base was made for inpainting, which is not trained' },
   BASE_CHANGED: { exit: 1, summary: 'the base was replaced since the run began' },
   BASE_NOT_FOUND: { exit: 1, summary: 'there is no base at the path' },
   BASE_UNKNOWN: {

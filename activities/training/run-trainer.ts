@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Context, CancelledFailure } from '@temporalio/activity';
 import { markDamaged } from '../../db/checkpoints.ts';
 import { appendEvent } from '../../db/events.ts';
+import { samplesFolder } from '../../db/doing.ts';
 import {
   createLaunch,
   launchEnded,
@@ -25,6 +26,7 @@ import type { Deps } from '../deps.ts';
 import { dropBallast, layBallast } from '../ballast.ts';
 import { isDiskFull, named } from '../failures.ts';
 import { quarantine, removeHalfWritten, type CheckpointFolder } from './checkpoints-on-disk.ts';
+import { clearPreviews } from './clear-previews.ts';
 import { follow } from './follow.ts';
 import { buildJob, checkpointsFolder, runFolder } from './job.ts';
 import { judge, type Verdict } from './outcome.ts';
@@ -73,6 +75,7 @@ export async function runTrainer(
       const outcome = await follow(deps, { run, recipe, lease, launch, trainer }, signals);
       const asked = stopAsked(db, runId) ?? (signals.stop.aborted ? 'saved' : undefined);
       launchEnded(db, lease, launch.id, outcome);
+      await clearPreviews(runFolder(deps.home, runId));
       const verdict = judge(outcome, asked, launchFiles(launch.folder).stderr);
       deaths = outcome.progressed ? 0 : deaths + 1;
       if (verdict.kind === 'finished') {
@@ -184,8 +187,9 @@ async function start(
 ): Promise<{ launch: LaunchRow; trainer: Trainer }> {
   const checkpoints = checkpointsFolder(deps.home, run.id);
   await mkdir(checkpoints, { recursive: true });
-  await mkdir(join(runFolder(deps.home, run.id), 'samples'), { recursive: true });
+  await mkdir(samplesFolder(runFolder(deps.home, run.id)), { recursive: true });
   await removeHalfWritten(checkpoints);
+  await clearPreviews(runFolder(deps.home, run.id));
   const command = await trainerCommand(deps, recipe);
   const name = `e${String(task.epoch).padStart(4, '0')}-${task.stage}-${lease.lease}-${Date.now()}`;
   const folder = join(runFolder(deps.home, run.id), 'launches', name);

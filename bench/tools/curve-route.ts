@@ -40,6 +40,7 @@ async function measure(file: string, run: string, steps: number): Promise<CurveR
   const server = createServer({
     db,
     artifacts: '/nowhere',
+    runs: '/nowhere',
     assets: await buildAssets(),
     sendRequest: () => Promise.reject(new Error('nobody asks anything here')),
     onError: (error) => {

@@ -35,7 +35,7 @@ export async function readPictures(manifest: string): Promise<Picture[]> {
 export const countHits = (samples: readonly Picture[], pictures: readonly Picture[]): number =>
   samples.filter(({ caption, rgb }) => nearest(rgb, pictures).caption === caption).length;
 
-function nearest(rgb: Uint8Array, pictures: readonly Picture[]): Picture {
+export function nearest(rgb: Uint8Array, pictures: readonly Picture[]): Picture {
   const distance = (other: Picture) =>
     rgb.reduce((sum, value, at) => sum + (value - other.rgb[at]!) ** 2, 0);
   return pictures.reduce((best, other) => (distance(other) < distance(best) ? other : best));

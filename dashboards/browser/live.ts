@@ -14,10 +14,22 @@ export interface Happened {
   readonly message: string;
 }
 
+/** As dashboards/doing.ts makes it. */
+export interface Making {
+  readonly row: string;
+  readonly prompt: number;
+  readonly words: string;
+  readonly short: string;
+  readonly alt: string;
+  readonly picture: string | null;
+}
+
 interface ProgressRow {
   readonly run: string;
   readonly step: number;
   readonly texts: Record<string, string>;
+  /** only of the run whose page this is */
+  readonly making?: Making | null;
 }
 
 type ProgressListener = (row: ProgressRow) => void;

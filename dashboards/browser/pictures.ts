@@ -3,6 +3,7 @@
  * more than MOST of them. Cells keep their size, so that nothing moves.
  */
 import { find, findAll } from './dom.ts';
+import { adoptSamples } from './adopt-samples.ts';
 import { onRefresh, showWaiting, waitingRegion } from './refresh.ts';
 
 /** With the strip of the latest samples (two rows of eight) and some spare this stays below 120. */
@@ -80,7 +81,14 @@ const showPill = (): void => {
 export const startPictures = (): void => {
   watch();
   onRefresh((changed) => {
-    if (changed.has('waiting:grid')) showPill();
+    if (changed.has('waiting:grid')) {
+      const here = find('[data-region="grid"]');
+      const fresh = waitingRegion('grid');
+      // Nothing that anybody looks at is replaced by the first of them.
+      if (here !== undefined && find('table', here) === undefined) return showWaiting('grid');
+      if (here !== undefined && fresh !== undefined && adoptSamples(here, fresh)) watch();
+      showPill();
+    }
     if (changed.has('grid')) {
       showPill();
       watch();

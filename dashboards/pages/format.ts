@@ -68,6 +68,12 @@ export const formatMoney = (amount: number, currency: string): string => {
     : format(amount, {});
 };
 
+/** Bytes: "3.4 GB"; few of them "820 MB", "12 kB". */
+export const formatBytes = (bytes: number): string => {
+  const [size, unit] = bytes >= 1e9 ? [1e9, 'GB'] : bytes >= 1e6 ? [1e6, 'MB'] : [1e3, 'kB'];
+  return `${new Intl.NumberFormat('en-GB', { maximumFractionDigits: unit === 'GB' ? 1 : 0 }).format(bytes / size)} ${unit}`;
+};
+
 /** Time of day, where the dashboard runs, which is where it is read: "21:03:10". */
 export const formatClock = (at: number): string =>
   new Date(at).toLocaleTimeString('en-GB', { hour12: false });

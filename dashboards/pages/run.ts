@@ -8,13 +8,15 @@ import type {
   ShownSample,
   EpochUsage,
 } from '../../db/pages.ts';
-import type { KeptCheckpoint, ShownRequest } from '../../db/page-details.ts';
+import type { KeptCheckpoint, PlannedMemory, ShownRequest } from '../../db/page-details.ts';
+import type { Making } from '../doing.ts';
 import type { Offers } from '../offers.ts';
 import { recipeOf, toneOf } from '../progress.ts';
 import { controls } from './controls.ts';
 import { epochsTable } from './epochs.ts';
 import { formatDay, formatMoment } from './format.ts';
 import { dot, type Html } from './layout.ts';
+import { memorySection } from './memory.ts';
 import { lossSection, validationSection, type CurveView } from './curves.ts';
 import { promptsSection } from './prompts.ts';
 import { latestSamples, samplesGrid } from './samples.ts';
@@ -33,6 +35,9 @@ export interface RunPage {
   readonly events: readonly ShownEvent[];
   readonly curves: readonly string[];
   readonly checkpoint: KeptCheckpoint | undefined;
+  /** the sample that is being made */
+  readonly making: Making | null;
+  readonly memory: PlannedMemory | undefined;
   readonly view: CurveView;
   readonly now: number;
 }
@@ -133,6 +138,7 @@ export const runPage = (page: RunPage): Html => {
             ? ''
             : html`<span class="reason">${run.reason}</span>`
         }
+        <span class="quiet" data-field="doing">${texts['doing'] ?? ''}</span>
         <span class="quiet" data-field="old">${texts['old'] ?? ''}</span>
       </p>
       ${controls(run, page.requests, page.lost, page.now)}
@@ -160,6 +166,7 @@ export const runPage = (page: RunPage): Html => {
     ></progress>
     <div class="two">${validationSection(page)} ${latestSamples(page)}</div>
     ${lossSection(page)} ${epochsTable(page)} ${samplesGrid(page)}
-    ${promptsSection(run, page.offers.prompts)} ${eventsLog(page)} ${recipeSection(page)}
+    ${promptsSection(run, page.offers.prompts)} ${eventsLog(page)} ${memorySection(page)}
+    ${recipeSection(page)}
   `;
 };

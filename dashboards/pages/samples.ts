@@ -7,6 +7,7 @@ import {
   gridOf,
   type GridRow,
   identityOf,
+  slotsOf,
   unsampled,
 } from './arrange-samples.ts';
 import { formatCount, plural } from './format.ts';
@@ -33,7 +34,7 @@ const altOf = (sample: ShownSample): string =>
 
 const missing = ({ offers }: RunPage, row: GridRow, { position, text }: Column): Html => {
   const offer = row.requested ? undefined : offers.of(row.epoch, position);
-  return html`<td role="cell">
+  return html`<td role="cell" data-cell="${row.id}/${position}">
     ${
       offer === undefined
         ? html`<span class="picture missing" title="Not sampled"></span>`
@@ -97,7 +98,9 @@ const strip = (page: RunPage, grid: Grid): Html => {
               ${columns.map((column) => {
                 const sample = row.cells.get(identityOf(column));
                 return sample === undefined
-                  ? html`<td><span class="picture missing" title="Not sampled"></span></td>`
+                  ? html`<td data-cell="${row.id}/${column.position}">
+                      <span class="picture missing" title="Not sampled"></span>
+                    </td>`
                   : html`<td>
                       <span class="picture"
                         ><img
@@ -128,8 +131,10 @@ const nothingYet = (page: RunPage): Html => {
 };
 
 export const latestSamples = (page: RunPage): Html => {
-  const grid = gridOf(page.samples);
-  const last = grid.rows.at(-1);
+  // Made for the first time, a prompt has its column before it has a sample.
+  const columns = page.making === null ? [] : unsampled(page);
+  const grid = gridOf(page.samples, columns, slotsOf(page).made);
+  const last = gridOf(page.samples).rows.at(-1);
   return html`<section aria-labelledby="latest-title" data-region="latest">
     <div class="section-head">
       <h2 id="latest-title">Latest samples <span class="quiet">beside epoch 0</span></h2>
@@ -150,7 +155,8 @@ export const latestSamples = (page: RunPage): Html => {
  * those that are far from view; the roles keep it a table for whoever hears it.
  */
 export const samplesGrid = (page: RunPage): Html => {
-  const grid = gridOf(page.samples, unsampled(page));
+  const { made, next } = slotsOf(page);
+  const grid = gridOf(page.samples, unsampled(page), [...made, ...next]);
   let pictures = 0;
   return html`<section aria-labelledby="samples-title" id="samples">
     <div class="section-head">
@@ -191,7 +197,7 @@ export const samplesGrid = (page: RunPage): Html => {
                 <tbody role="rowgroup">
                   ${grid.rows.map(
                     (row) =>
-                      html`<tr role="row" id="samples-${row.key.replaceAll('/', '-')}">
+                      html`<tr role="row" id="${row.id}">
                         <th scope="row" role="rowheader">${rowName(row)}</th>
                         ${grid.columns.map((column, index) => {
                           const sample = row.cells.get(identityOf(column));

@@ -28,6 +28,7 @@ export type SendRequest = (ask: Ask) => Promise<Pick<ShownRequest, 'id'>>;
 export interface RouteDeps {
   readonly db: Db;
   readonly artifacts: string;
+  readonly runs: string;
   readonly curves: Curves;
   readonly bell: Bell;
   readonly sendRequest: SendRequest;

@@ -5,6 +5,7 @@
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { eventsSince, listRunsForPage, runForPage } from '../../db/pages.ts';
+import { makingOf } from '../doing.ts';
 import { progressTexts, underWay } from '../progress.ts';
 import type { RouteDeps } from './deps.ts';
 
@@ -60,6 +61,8 @@ export const liveRoutes = ({ db, bell, now }: RouteDeps): Hono => {
             run: row.id,
             step: row.step,
             texts: progressTexts(db, row, now()),
+            // Only the page of a run has a place for it.
+            ...(run === undefined ? {} : { making: makingOf(db, row.id) }),
           })),
         );
         if (data === sent) return;

@@ -11,12 +11,14 @@ import {
   curvesOfRun,
   marksOfRun,
   newestCheckpoint,
+  plannedMemory,
   requestsForPage,
 } from '../../db/page-details.ts';
 import { parseView } from '../pages/curves.ts';
 import { layout } from '../pages/layout.ts';
 import { problemPage } from '../pages/problem.ts';
 import { runPage } from '../pages/run.ts';
+import { makingOf } from '../doing.ts';
 import { offersOf } from '../offers.ts';
 import { lostByForce, progressTexts, recipeOf } from '../progress.ts';
 import { axisOf } from '../axis.ts';
@@ -59,6 +61,8 @@ export const runRoutes = (deps: RouteDeps): Hono => {
           events: newestEvents(db, run.id, READ_EVENTS),
           curves: curvesOfRun(db, run.id),
           checkpoint: newestCheckpoint(db, run.id),
+          making: makingOf(db, run.id),
+          memory: plannedMemory(db, run.id),
           view: parseView(context.req.query()),
           now,
         }),

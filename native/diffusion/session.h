@@ -29,6 +29,9 @@ class Session {
     if (training && !data_)
       throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "job.data is missing", "Give the recipe a data section.");
     found();
+    if (training && foundation_.inpaints())
+      throw Failure(kBadData, "BASE_INPAINTING", recipe_.base->string() + " was made for inpainting (its U-Net sees 9 channels), which is not trained here yet",
+                    "Train the model that it was made from; samples of this one can be made.");
     schedule_.emplace(recipe_.train.schedule);
     check_sizes(recipe_, foundation_.size_multiple(), data_, state_);
     network_.emplace(foundation_, recipe_, job_.device, job_.threads);

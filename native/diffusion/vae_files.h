@@ -21,7 +21,8 @@ class VaeFiles {
     if (!fs::exists(path, absent)) throw Failure(kBadData, "BASE_NOT_FOUND", "there is no autoencoder at " + path.string(), "Check `vae`.");
     try {
       if (!fs::is_directory(path, absent)) {
-        open(path, VaeConfig{});
+        const fs::path beside = path.parent_path() / "config.json";
+        open(path, fs::exists(beside, absent) ? vae_of_json(DiffusersConfig(beside)) : VaeConfig{});
         return;
       }
       const fs::path folder = fs::exists(path / "vae" / "config.json") ? path / "vae" : path;
@@ -61,8 +62,9 @@ class VaeFiles {
       const auto tensor = found.find(name);
       return tensor == found.end() ? std::vector<int64_t>{} : tensor->second->shape;
     };
-    config_ = vae_of_shapes(shape_of, Json());
-    config_.norm_groups = usual.norm_groups, config_.scale = usual.scale;
+    const auto written = file_->metadata().find("tiller.model");
+    config_ = vae_of_shapes(shape_of, written == file_->metadata().end() ? Json() : parse_json(written->second));
+    if (written == file_->metadata().end()) config_.norm_groups = usual.norm_groups, config_.scale = usual.scale;
     Parameters described;
     const Vae model(described, config_);
     for (const auto& tensor : described.tensors()) {

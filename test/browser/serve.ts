@@ -24,6 +24,7 @@ export const servePages = async (
   const server = createServer({
     db,
     artifacts: homePaths(home).artifacts,
+    runs: homePaths(home).runs,
     assets: await buildAssets(),
     sendRequest: (ask) => {
       asked.push(ask);

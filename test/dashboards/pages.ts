@@ -35,6 +35,7 @@ const openPages = (home: string, db: Db, sendRequest: SendRequest): Pages => {
   const server = createServer({
     db,
     artifacts: homePaths(home).artifacts,
+    runs: homePaths(home).runs,
     assets: noAssets,
     sendRequest: (ask) => {
       asked.push(ask);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
@@ -16,6 +16,7 @@ import { openLaunches, type LaunchRow } from '../../../db/launches.ts';
 import { takeLease } from '../../../db/leases.ts';
 import { readPoints } from '../../../db/metrics.ts';
 import { migrate } from '../../../db/migrate.ts';
+import { workingTrainer } from '../../../db/page-details.ts';
 import { usageOfEpochs } from '../../../db/pages.ts';
 import { isAlive } from '../../../db/processes.ts';
 import { acknowledgeRequest, createRequest, getRequest } from '../../../db/requests.ts';
@@ -218,6 +219,38 @@ describe('whoever follows may go away', () => {
     expect(await attempt).toBeInstanceOf(CancelledFailure);
     expect(openLaunches(db, run)).toEqual([]);
     expect(keptCheckpoints(db, run).map(({ kind }) => kind)).toEqual(['requested']);
+  });
+});
+
+describe('of a sample in the making', () => {
+  const left = (run: string) => readdir(join(homePaths(home).runs, run, 'samples'));
+  const shown = (run: string) => workingTrainer(db, run)?.preview ?? null;
+  const all = (run: string) =>
+    db.raw.prepare('SELECT preview FROM launch WHERE run = ? ORDER BY id').pluck().all(run);
+
+  test('nothing is left when its trainer dies over it', async () => {
+    const run = newRun({ glance_at: 6, kill_after_glance: 6 });
+    expect(await train(run)).toEqual({ finished: true });
+    expect(stepsOf(run)).toEqual(twenty);
+    expect(all(run)).toEqual([null, null]);
+    expect(await left(run)).toEqual([]);
+  });
+
+  test('as much is seen after the worker has gone as before', async () => {
+    const run = newRun({ glance_at: 6, glance_ms: 1_000, ms: 5 });
+    const first = new MockActivityEnvironment();
+    const attempt = train(run, 1, first).catch((error: unknown) => error);
+    await until(() => shown(run) !== null);
+    first.cancel('NOT_FOUND', { notFound: true } as never);
+    await attempt;
+    expect(shown(run)).toContain('"picture":"preview-p0.png"');
+    expect(await left(run)).toContain('preview-p0.png');
+    const second = train(run);
+    expect(shown(run)).not.toBeNull();
+    expect(await second).toEqual({ finished: true });
+    expect(kindsOf(run)).not.toContain('resumed');
+    expect(all(run)).toEqual([null]);
+    expect(await left(run)).toEqual([]);
   });
 });
 

@@ -141,6 +141,43 @@ describe('full fine-tuning', () => {
   });
 });
 
+describe('other bases', () => {
+  const job = { stage: 'evaluate' as const, epoch: 0, first_step: 0, last_step: 0 };
+  const hashes = async (base: SmallBase, recipe: Record<string, unknown> = {}) =>
+    of(await train(await place(), { ...job, recipe }, base), 'sample').map(({ sha256 }) => sha256);
+
+  test('a diffusers folder is the same model as its single file', async () => {
+    const folder = await makeSmallBase(join(root, 'folder'));
+    expect(await hashes(folder)).toEqual(await hashes(small));
+  });
+
+  test('another autoencoder, by folder or by file', async () => {
+    await makeSmallBase(join(root, 'other'), '4', 'epsilon', '2');
+    const own = await hashes(small);
+    const vae = (name: string) => hashes(small, { vae: join(root, name) });
+    expect(await vae('folder/vae')).toEqual(own);
+    expect(await vae('folder/vae/diffusion_pytorch_model.safetensors')).toEqual(own);
+    expect(await vae('base.safetensors')).toEqual(own);
+    expect(await vae('other')).not.toEqual(own);
+  });
+
+  test("v-prediction is the base's own word", async () => {
+    const v = await makeSmallBase(join(root, 'v.safetensors'), '4', 'v');
+    expect(await hashes(v)).not.toEqual(await hashes(small));
+    expect(await hashes(v)).toEqual(await hashes(small, { train: { prediction: 'v' } }));
+  });
+
+  test('one for inpainting is sampled, and not trained', async () => {
+    const inpainting = await makeSmallBase(join(root, 'inpainting.safetensors'), '9');
+    expect(await hashes(inpainting)).toHaveLength(2);
+    const { code, stderr } = await runJob(await place(), {}, inpainting);
+    expect({ code, stderr }).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining('BASE_INPAINTING') as unknown,
+    });
+  });
+});
+
 describe('samples that begin from a picture', () => {
   test('strength, masks and outpainting', async () => {
     const where = await place();
