@@ -166,9 +166,12 @@ describe('a trainer that fails', () => {
   });
 });
 
+/** Ends the wait of a trainer that `holds_at` a step. */
+const letGo = (run: string) => writeFile(join(homePaths(home).runs, run, 'go'), '');
+
 describe('whoever follows may go away', () => {
   test('the next attempt adopts the living trainer: no step is done again', async () => {
-    const run = newRun({ ms: 20 });
+    const run = newRun({ holds_at: 3 });
     const first = new MockActivityEnvironment();
     const attempt = train(run, 1, first).catch((error: unknown) => error);
     await until(() => stepsOf(run).length >= 3);
@@ -177,19 +180,21 @@ describe('whoever follows may go away', () => {
     first.cancel('NOT_FOUND', { notFound: true } as never);
     expect(await attempt).toBeInstanceOf(CancelledFailure);
     expect(openLaunches(db, run)[0]?.pid).toBe(pid);
+    await letGo(run);
     expect(await train(run)).toEqual({ finished: true });
     expect(stepsOf(run)).toEqual(twenty);
     expect(kindsOf(run)).not.toContain('resumed');
   });
 
   test('a trainer that ended while nobody followed it cost nothing after its end', async () => {
-    const run = newRun({ ms: 5 });
+    const run = newRun({ holds_at: 3 });
     const first = new MockActivityEnvironment();
     const attempt = train(run, 1, first).catch((error: unknown) => error);
     await until(() => stepsOf(run).length >= 3);
     first.cancel('NOT_FOUND', { notFound: true } as never);
     await attempt;
     const [{ id, pid, process_start: start, folder }] = openLaunches(db, run) as [LaunchRow];
+    await letGo(run);
     await until(() => !isAlive(pid!, start!));
     const hourAgo = Date.now() - 3_600_000;
     db.raw.prepare('UPDATE launch SET started_at = ? WHERE id = ?').run(hourAgo, id);
@@ -200,10 +205,11 @@ describe('whoever follows may go away', () => {
   });
 
   test('an attempt with an older lease writes nothing more', async () => {
-    const run = newRun({ ms: 20 });
+    const run = newRun({ holds_at: 3 });
     const attempt = train(run).catch((error: unknown) => error);
     await until(() => stepsOf(run).length >= 3);
     takeLease(db, run, 'a newer attempt');
+    await letGo(run);
     expect(await attempt).toMatchObject({ type: 'LEASE_LOST' });
     const { pid, process_start: start } = openLaunches(db, run)[0]!;
     await until(() => !isAlive(pid!, start!));
@@ -211,7 +217,7 @@ describe('whoever follows may go away', () => {
   });
 
   test('cancelled by the workflow, the trainer stops at a checkpoint first', async () => {
-    const run = newRun({ ms: 20 });
+    const run = newRun({ holds_at: 3 });
     const environment = new MockActivityEnvironment();
     const attempt = train(run, 1, environment).catch((error: unknown) => error);
     await until(() => stepsOf(run).length >= 3);
@@ -256,7 +262,7 @@ describe('of a sample in the making', () => {
 
 describe('what people ask for', () => {
   test('a pause stops the trainer at a checkpoint', async () => {
-    const run = newRun({ ms: 20 });
+    const run = newRun({ holds_at: 3 });
     const attempt = train(run);
     await until(() => stepsOf(run).length >= 3);
     const { id } = createRequest(db, { run, verb: 'pause', arguments: { after: 'step' } });
@@ -273,11 +279,13 @@ describe('what people ask for', () => {
   });
 
   test('a save is done when its checkpoint is in the record', async () => {
-    const run = newRun({ ms: 20 });
+    const run = newRun({ holds_at: 3 });
     const attempt = train(run);
     await until(() => stepsOf(run).length >= 3);
     const { id } = createRequest(db, { run, verb: 'save', arguments: {} });
     acknowledgeRequest(db, id);
+    await until(() => getRequest(db, id).delivered_at !== null);
+    await letGo(run);
     await attempt;
     expect(getRequest(db, id).done_at).not.toBeNull();
     expect(keptCheckpoints(db, run).map(({ kind }) => kind)).toContain('requested');
