@@ -34,7 +34,8 @@ export const createEvaluateEpoch =
         resume: async () => (epoch === 0 ? null : checkpointOf(deps, run, epoch)),
       }));
     } catch (error) {
-      const lost = error instanceof TillerError && error.code === 'CHECKPOINT_CORRUPT';
+      // Epoch 0 has no checkpoint that could be lost.
+      const lost = epoch > 0 && error instanceof TillerError && error.code === 'CHECKPOINT_CORRUPT';
       if (!lost || lease === undefined) throw error;
       if (asked !== undefined) {
         settleWanted(db, lease, { run: runId, epoch, asked }, error.line);

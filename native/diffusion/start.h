@@ -52,22 +52,33 @@ inline State state_of_checkpoint(const Job& job) {
 // A model of Tiller's own with free sizes, to begin from: a checkpoint's folder, or a file that was exported.
 struct OwnBase {
   fs::path weights;
-  State state;
+  State model;
 };
 
+// Errors: BASE_UNKNOWN, BASE_CORRUPT.
 inline OwnBase open_own_base(const fs::path& path) {
+  const auto model_of = [](std::string_view text, const fs::path& from) { return model_of_json(parse_json(text), from); };
   std::error_code absent;
-  if (!fs::is_directory(path, absent)) {
-    const Safetensors file(path);
-    const auto found = file.metadata().find("tiller.state");
-    if (found == file.metadata().end())
-      throw Failure(kBadData, "BASE_UNKNOWN", path.string() + " was not exported by Tiller",
-                    "For a Stable Diffusion 1.x model say model.architecture: sd1.");
-    return {path, state_of_json(parse_json(found->second), path)};
+  try {
+    if (!fs::is_directory(path, absent)) {
+      const Safetensors file(path);
+      const auto found = file.metadata().find("tiller.state");
+      if (found == file.metadata().end())
+        throw Failure(kBadData, "BASE_UNKNOWN", path.string() + " was not exported by Tiller",
+                      "For a Stable Diffusion 1.x model say model.architecture: sd1.");
+      return {path, model_of(found->second, path)};
+    }
+    verify_checkpoint(path);
+    const bool averaged = fs::exists(path / "ema.safetensors");
+    return {path / (averaged ? "ema.safetensors" : "weights.safetensors"),
+            model_of(MappedFile(path / "state.json").text(), path / "state.json")};
+  } catch (const FormatError& error) {
+    throw Failure(kBadData, "BASE_CORRUPT", error.what(), "Export or copy the base again.");
+  } catch (const Failure& failure) {
+    // Of this code the run's own checkpoints are set aside.
+    if (failure.code != "CHECKPOINT_CORRUPT") throw;
+    throw Failure(kBadData, "BASE_CORRUPT", failure.what(), "Export or copy the base again.");
   }
-  verify_checkpoint(path);
-  const bool averaged = fs::exists(path / "ema.safetensors");
-  return {path / (averaged ? "ema.safetensors" : "weights.safetensors"), read_state(path)};
 }
 
 // The middle of the sizes that the data set has: the size of samples whose prompts name none.
@@ -87,8 +98,7 @@ inline State find_start(const Job& job, const Recipe& recipe, const LatentCodec*
   } else if (recipe.model.sd1) {
     state.width = state.height = recipe.data.resolution > 0 ? recipe.data.resolution : 512;
   } else if (own) {
-    state = own->state;
-    state.step = 0, state.seen = 0, state.learning_rate_factor = 1, state.optimizer.clear();
+    state = own->model;
     if (data) state.vocabulary = with_words_of(*data, state.vocabulary);
   } else if (data) {
     state.vocabulary = with_words_of(*data, {});

@@ -75,32 +75,54 @@ inline Published write_state(const fs::path& parent, const CheckpointIdentity& i
 
 // ---- reading ---------------------------------------------------------------------------------
 
-// `from` names the place in messages. Errors: CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH (another trainer's).
-inline State state_of_json(const Json& json, const fs::path& from) {
-  const auto count = [&](const Json& object, const char* key, int64_t least, int64_t most) {
-    if (const auto found = whole_number(object.at(key), least, most)) return *found;
-    throw corrupt(from, std::string("has an impossible ") + key + ", " + object.at(key).dump());
-  };
+namespace detail {
+
+inline int64_t whole(const Json& json, const char* key, int64_t least, int64_t most, const fs::path& from) {
+  if (const auto found = whole_number(json.at(key), least, most)) return *found;
+  throw corrupt(from, std::string("has an impossible ") + key + ", " + json.at(key).dump());
+}
+
+template <class Read>
+State reading(const Json& json, const fs::path& from, const Read& read) {
   try {
     if (json.at("trainer") != "tiller-diffusion" || json.at("version") != 1)
       throw Failure(kBadData, "CHECKPOINT_MISMATCH", from.string() + " is not of this trainer",
                     "Resume with the trainer that wrote it.");
     State state;
-    state.step = count(json, "step", 0, INT64_MAX);
-    state.seen = static_cast<uint64_t>(count(json, "seen", 0, INT64_MAX));
-    state.learning_rate_factor = json.at("learning_rate_factor");
-    state.optimizer = json.at("optimizer").get<std::vector<double>>();
-    state.vocabulary = Vocabulary(json.at("vocabulary").get<std::vector<std::string>>());
-    state.latent.mean = json.at("latent").at("mean").get<std::vector<float>>();
-    state.latent.deviation = json.at("latent").at("deviation");
-    if (!(state.learning_rate_factor > 0) || !(state.latent.deviation > 0))
-      throw corrupt(from, "has a learning_rate_factor or a latent.deviation that is not above 0");
-    state.width = static_cast<int>(count(json, "width", 1, 65536));
-    state.height = static_cast<int>(count(json, "height", 1, 65536));
+    read(state);
     return state;
   } catch (const Json::exception& error) {
     throw corrupt(from, std::string("can't be read: ") + error.what());
   }
+}
+
+inline void read_model(const Json& json, const fs::path& from, State& state) {
+  state.vocabulary = Vocabulary(json.at("vocabulary").get<std::vector<std::string>>());
+  state.latent.mean = json.at("latent").at("mean").get<std::vector<float>>();
+  state.latent.deviation = json.at("latent").at("deviation");
+  if (!(state.latent.deviation > 0)) throw corrupt(from, "has a latent.deviation that is not above 0");
+  state.width = static_cast<int>(whole(json, "width", 1, 65536, from));
+  state.height = static_cast<int>(whole(json, "height", 1, 65536, from));
+}
+
+}  // namespace detail
+
+// What a model is beside its weights, as files that were exported carry it: nothing of how far training came.
+// `from` names the place in messages. Errors: CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH (another trainer's).
+inline State model_of_json(const Json& json, const fs::path& from) {
+  return detail::reading(json, from, [&](State& state) { detail::read_model(json, from, state); });
+}
+
+// Errors: as of model_of_json.
+inline State state_of_json(const Json& json, const fs::path& from) {
+  return detail::reading(json, from, [&](State& state) {
+    state.step = detail::whole(json, "step", 0, INT64_MAX, from);
+    state.seen = static_cast<uint64_t>(detail::whole(json, "seen", 0, INT64_MAX, from));
+    state.learning_rate_factor = json.at("learning_rate_factor");
+    state.optimizer = json.at("optimizer").get<std::vector<double>>();
+    if (!(state.learning_rate_factor > 0)) throw corrupt(from, "has a learning_rate_factor that is not above 0");
+    detail::read_model(json, from, state);
+  });
 }
 
 inline State read_state(const fs::path& folder) {

@@ -10,6 +10,7 @@ import type { Deps } from '../../../activities/deps.ts';
 import { launchFiles, sleep } from '../../../activities/training/trainer-process.ts';
 import { keptCheckpoints } from '../../../db/checkpoints.ts';
 import { openRecord, type Db } from '../../../db/connection.ts';
+import { findEpoch } from '../../../db/epochs.ts';
 import { eventsAfter } from '../../../db/events.ts';
 import { homePaths } from '../../../db/home.ts';
 import { openLaunches, type LaunchRow } from '../../../db/launches.ts';
@@ -163,6 +164,24 @@ describe('a trainer that fails', () => {
     const failure = train(run);
     await expect(failure).rejects.toMatchObject({ type: 'TRAINER_NOT_FOUND', nonRetryable: true });
     await expect(failure).rejects.toThrow('/nowhere/trainer');
+  });
+});
+
+describe('an evaluation that finds its weights damaged', () => {
+  const evaluate = (run: string, epoch: number) =>
+    new MockActivityEnvironment().run(createActivities(deps).evaluateEpoch, run, epoch);
+
+  test('fails where there is no checkpoint that could be set aside', async () => {
+    const run = newRun({ evaluates: true, evaluates_nothing_but: 'CHECKPOINT_CORRUPT' });
+    updateRun(db, run, { knows: 'evaluate' });
+    await expect(evaluate(run, 0)).rejects.toMatchObject({ type: 'CHECKPOINT_CORRUPT' });
+  });
+
+  test('has the epoch trained again', async () => {
+    const run = newRun({ evaluates: true, evaluates_nothing_but: 'CHECKPOINT_CORRUPT' });
+    await train(run);
+    await evaluate(run, 1);
+    expect(findEpoch(db, run, 1)).toMatchObject({ state: 'training', trained_at: null });
   });
 });
 

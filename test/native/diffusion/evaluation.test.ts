@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { copyWithState } from '../../../activities/export/plain-copy.ts';
 import { useTrainer } from './harness.ts';
 import { checkpointPath, type JobChanges, type Place, STEPS } from './job.ts';
 import { of } from './launch.ts';
@@ -114,6 +115,28 @@ describe('evaluation', () => {
     });
     const trained = await evaluate(other);
     expect(of(started, 'validation')[0]?.loss).toBe(of(trained, 'validation')[0]?.loss);
+    const exported = join(other.folder, 'exported.safetensors');
+    await copyWithState(base, 'ema.safetensors', exported);
+    const again = await train(await place(), {
+      stage: 'evaluate',
+      epoch: 0,
+      last_step: 0,
+      recipe: { base: exported },
+    });
+    expect(of(again, 'validation')[0]?.loss).toBe(of(trained, 'validation')[0]?.loss);
+    // Not CHECKPOINT_CORRUPT: for that a run sets its own checkpoints aside.
+    await truncate(exported, 1000);
+    const cut = await runJob(await place(), { recipe: { base: exported } });
+    expect(of(cut.events, 'error')).toMatchObject([{ code: 'BASE_CORRUPT' }]);
+    const stateless = join(other.folder, 'stateless.safetensors');
+    await copyWithState(base, 'ema.safetensors', stateless);
+    await writeFile(
+      stateless,
+      (await readFile(stateless, 'latin1')).replace('vocabulary', 'vocabulari'),
+      'latin1',
+    );
+    const bare = await runJob(await place(), { recipe: { base: stateless } });
+    expect(of(bare.events, 'error')).toMatchObject([{ code: 'BASE_CORRUPT' }]);
     const narrow = await runJob(await place(), { recipe: { base, model: { base_channels: 32 } } });
     expect(of(narrow.events, 'error')).toMatchObject([{ code: 'CHECKPOINT_MISMATCH' }]);
   });
