@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "compute/choose_precision.h"
 #include "compute/graph_runner.h"
 #include "diffusion/foundation.h"
 #include "models/clip_text.h"
@@ -35,11 +36,12 @@ class Network {
   static constexpr const char* kWordTable =
       "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
 
-  // Describes the model; allocate() gives it memory.
+  // Describes the model and opens the device; allocate() gives it memory.
   Network(const Foundation& found, const Recipe& recipe, const std::string& device, int threads)
       : pool(device == "cpu" ? threads : 1), checkpointing_(recipe.train.checkpointing), text_length_(found.text.positions) {
     if (recipe.lora) adapters_.emplace(*recipe.lora), text_adapters_.emplace(*recipe.lora);
-    device_ = device, threads_ = threads;
+    device_ = device;
+    if (device != "cpu") precision_ = choose_precision(recipe.train.precision, backend_.emplace(device, threads));
     parameters.set_group(1);
     const bool adapt_text = recipe.lora && recipe.train.text_encoder;
     text_.emplace(parameters, found.text, kTextPrefix, adapt_text ? &*text_adapters_ : nullptr);
@@ -50,7 +52,7 @@ class Network {
   }
 
   void allocate(bool training, bool average) {
-    if (device_ != "cpu") weights_.emplace(backend_.emplace(device_, threads_));
+    if (backend_) weights_.emplace(*backend_, precision_);
     parameters.allocate(training, average);
   }
 
@@ -88,6 +90,7 @@ class Network {
   const UNetConfig& unet() const { return unet_->config; }
   int text_channels() const { return unet_->config.context_channels; }
   const std::string& device() const { return device_; }
+  Precision precision() const { return precision_; }
   bool text_learns() const { return text_learns_; }
   std::string fingerprint() const { return backend_ ? backend_->fingerprint() : ""; }
   size_t adapted_matrices() const {
@@ -217,7 +220,7 @@ class Network {
   }
 
   std::string device_;
-  int threads_ = 1;
+  Precision precision_ = Precision::f32;
   bool checkpointing_, text_learns_ = false;
   int text_length_;
   std::optional<Adapters> adapters_, text_adapters_;
