@@ -198,7 +198,7 @@ class Session {
   // F32. BF16 has F32's range, so that no loss needs scaling.
   void check_precision() const {
     if (recipe_.train.precision == "f16" && job_.device != "cpu")
-      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "recipe.train.precision f16 is not for training on a device: its sums overflow",
+      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "recipe.train.precision is f16, in which the sums of a device overflow",
                     "Set train.precision to bf16 or f32.");
   }
 

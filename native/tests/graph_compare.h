@@ -10,10 +10,9 @@
 #include "compute/graph_runner.h"
 #include "layers/mse_loss.h"
 #include "tests/check.h"
+#include "tests/tested_device.h"
 
 namespace tiller {
-
-constexpr double kAgreement = 1e-4;
 
 // What a builder has put on a tape.
 struct Built {
@@ -25,14 +24,13 @@ using Builder = std::function<Built(Tape&)>;
 
 class GraphComparison {
  public:
-  explicit GraphComparison(const std::string& device) : backend_(device) {
-    std::fprintf(stderr, "device: %s\n", backend_.info().description.c_str());
-  }
+  GraphComparison(int count, char** arguments) : device_(count, arguments) {}
 
   Checks checks;
   std::mt19937 random{1};
-  double limit = kAgreement;
-  const Backend& backend() const { return backend_; }
+  const Backend& backend() const { return device_.backend; }
+  Precision precision() const { return device_.precision; }
+  double limit() const { return precision() == Precision::bf16 ? kBf16Agreement : kAgreement; }
 
   // Gives the blocks memory and normal numbers, about 0.7 where they are vectors (norms' scales).
   void fill(Parameters& parameters, float deviation = 0.3f) {
@@ -55,7 +53,7 @@ class GraphComparison {
       if (built->y) built->y->external = true;
     }
     ours.finish();
-    DeviceWeights weights(backend_);
+    DeviceWeights weights(backend(), precision());
     GraphRunner graph(theirs, weights);
     for (size_t i = 0; i < a.inputs.size(); i++) {
       fill(*a.inputs[i]);
@@ -65,7 +63,7 @@ class GraphComparison {
     ours.forward();
     graph.forward();
     if (a.loss) {
-      checks.expect(name + " loss", relative_error(a.loss->losses, b.loss->losses, a.loss->losses.size()), limit);
+      checks.expect(name + " loss", relative_error(a.loss->losses, b.loss->losses, a.loss->losses.size()), limit());
     } else {
       expect(name + " y", a.y->data, b.y->data, a.y->shape.size());
       if (!a.y->needs_gradient) return;
@@ -88,7 +86,7 @@ class GraphComparison {
   }
 
   void expect(const std::string& name, const float* ours, const float* graph, size_t count) {
-    checks.expect(name, relative_error(ours, graph, count), limit);
+    checks.expect(name, relative_error(ours, graph, count), limit());
   }
 
   // Token ids and times, of one channel and no gradient, are small whole numbers.
@@ -104,7 +102,7 @@ class GraphComparison {
   }
 
  private:
-  Backend backend_;
+  TestedDevice device_;
 
   static void copy(const float* from, float* to, size_t count) { std::memcpy(to, from, count * sizeof(float)); }
 

@@ -1,6 +1,6 @@
 // Whole models, by our CPU kernels and as one ggml graph: the demo's U-Net with its text encoder, tiny
 // ones of awkward sizes, with low-rank parts and gradient checkpointing, and the autoencoder.
-// graph_model_test [DEVICE]
+// graph_model_test [DEVICE [PRECISION]]
 #include <chrono>
 
 #include "models/clip_text.h"
@@ -77,7 +77,7 @@ void compare_gradients(GraphComparison& t, const std::string& name, const Parame
     const double error = relative_error(ours[i], graph[i], size, nothing * static_cast<double>(size));
     if (error > worst || std::isnan(error)) worst = error, worst_name = names[i];
   }
-  t.checks.expect(name + " " + std::to_string(ours.size()) + " weights, worst " + worst_name, worst, t.limit);
+  t.checks.expect(name + " " + std::to_string(ours.size()) + " weights, worst " + worst_name, worst, t.limit());
 }
 
 std::vector<std::vector<float>> gradients(const Parameters& parameters) {
@@ -134,7 +134,7 @@ void compare(GraphComparison& t, const Case& c) {
   Tape tape(pool, true), graph_tape(pool, true);
   const Model a(tape, unet, text, c), b(graph_tape, unet, text, c);
   tape.finish();
-  DeviceWeights weights(t.backend());
+  DeviceWeights weights(t.backend(), t.precision());
   GraphRunner graph(graph_tape, weights);
   std::vector<std::vector<float>> numbers;
   for (int micro_batch = 0; micro_batch < 2; micro_batch++) {
@@ -180,7 +180,7 @@ void checkpointing_memory(GraphComparison& t, Case c) {
     Pool pool(1);
     Tape tape(pool, true);
     const Model model(tape, unet, text, c);
-    DeviceWeights weights(t.backend());
+    DeviceWeights weights(t.backend(), t.precision());
     bytes[checkpointing] = GraphRunner(tape, weights).bytes();
   }
   t.checks.holds(std::string(c.name) + " needs less memory with checkpointing", bytes[1] < bytes[0] * 3 / 4);
@@ -208,7 +208,7 @@ void autoencoder(GraphComparison& t) {
 
 int main(int count, char** arguments) {
   try {
-    GraphComparison t(count > 1 ? arguments[1] : "ggml-cpu");
+    GraphComparison t(count, arguments);
     const UNetConfig awkward{.in_channels = 3, .out_channels = 3, .model_channels = 6, .channel_multipliers = {1, 3},
                              .res_blocks = 2, .attention_levels = {1}, .transformer_depth = 2, .heads = 2,
                              .head_size = 0, .context_channels = 10, .norm_groups = 3};
