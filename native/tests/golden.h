@@ -13,7 +13,7 @@
 namespace tiller {
 
 constexpr uint64_t kGoldenSeed = 7;
-constexpr double kGoldenLimit = 1e-3;
+constexpr double kGoldenLimit = 1e-3, kBf16Limit = 5e-3;
 
 inline std::vector<float> normals(const std::string& name, size_t count) {
   std::vector<float> values(count);
