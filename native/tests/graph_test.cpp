@@ -176,7 +176,7 @@ void feed_forward(GraphComparison& t) {
     Parameters p;
     const FeedForward::Weights w{p.matrix(1, channels, hidden), p.matrix(1, channels, hidden), p.matrix(1, hidden, channels),
                                  p.plain(1, hidden), p.plain(1, hidden), p.plain(1, channels)};
-    t.fill(p);
+    t.fill(p, 0.1f);
     t.compare("feed forward " + std::to_string(channels), p, [&](Tape& tape) {
       Value* x = tape.input({2, 1, rows, channels}, true);
       Value* y = tape.add<FeedForward>(x, w).y;
