@@ -73,14 +73,14 @@ class Nodes {
   // out[m, p] = sum_k a[k, m] * b[k, p].   a [K, M]  b [K, P], either of them also as a transposed view. F32, also
   // where a and b are rounded to BF16. Where the device can't do that, it is done in F32.
   Tensor matmul(Tensor a, Tensor b) const {
+    b = in_rows(b, GGML_TYPE_F32);
     if (precision_ == Precision::bf16) {
-      // ggml rounds b itself. The sums are F32 on every device; to ask for that would have CUDA multiply in F32.
-      Tensor rounded = product(in_rows(a, GGML_TYPE_BF16), is_in_rows(b) ? b : in_rows(b, GGML_TYPE_BF16), GGML_PREC_BF16);
-      if (backend_->supports(rounded) && backend_->supports(rounded->src[0]) && backend_->supports(rounded->src[1])) {
-        return rounded;
-      }
+      // ggml rounds b itself: Vulkan's products of few columns take none in BF16, whatever it says of its support.
+      // The sums are F32 on every device; to ask for that would have CUDA multiply in F32.
+      Tensor rounded = product(in_rows(a, GGML_TYPE_BF16), b, GGML_PREC_BF16);
+      if (backend_->supports(rounded) && backend_->supports(rounded->src[0])) return rounded;
     }
-    return product(in_rows(a, GGML_TYPE_F32), in_rows(b, GGML_TYPE_F32), GGML_PREC_F32);
+    return product(in_rows(a, GGML_TYPE_F32), b, GGML_PREC_F32);
   }
 
   // out[i, j] = sum_p a[i, p] * b[j, p].   a [I, P]  b [J, P]   (no device has OUT_PROD in BF16, and Metal none)

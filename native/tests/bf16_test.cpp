@@ -1,25 +1,48 @@
-// Whole models in BF16 on a device against PyTorch with factors that are rounded to it (test/peers/bf16.py): outputs,
-// losses and every gradient. Of F32 they may be as far as PyTorch's own BF16, autocast, is.
+// Whole models in BF16 on a device beside PyTorch (test/peers/bf16.py): text encoders tensor by tensor, U-Nets by how
+// far they are from F32, which may be as far as PyTorch's own BF16 is.
 //   bf16_test [DEVICE [bf16 [folder of the goldens]]]
 #include "formats/json.h"
 #include "tests/golden_models.h"
 
 using namespace tiller;
 
+namespace {
+
+void compare_unet(Checks& checks, const TestedDevice& device, const std::string& folder, const std::string& name,
+                  GoldenRun how, Adapters* adapters) {
+  how.device = &device;
+  std::map<std::string, Distance> distances;
+  unet({checks, name, Safetensors(folder + "/" + name + ".safetensors"), kBf16Limit, &distances}, how, adapters);
+  const Json autocast = parse_json(MappedFile(folder + "/bf16.json").text()).at(name);
+  Distance gradients;
+  double worst = 0;
+  for (const auto& [key, distance] : distances) {
+    if (key.find('.') == std::string::npos) continue;  // none of a weight
+    gradients.difference += distance.difference, gradients.size += distance.size;
+    worst = std::fmax(worst, distance.relative());
+  }
+  const std::string far = name + " in BF16, from F32: ";
+  checks.expect(far + "y", distances.at("y").relative(), autocast.at("y"));
+  checks.expect(far + "all gradients", gradients.relative(), autocast.at("gradients"));
+  checks.expect(far + "the worst gradient", worst, autocast.at("worst"));
+}
+
+}  // namespace
+
 int main(int count, char** arguments) {
   try {
     const TestedDevice device(count, arguments);
     const std::string folder = count > 3 ? arguments[3] : "test/golden";
     Checks checks;
-    const auto golden = [&](const std::string& name) {
+    const auto rounded = [&](const std::string& name) {
       return Golden{checks, name + " in BF16", Safetensors(folder + "/" + name + "_bf16.safetensors"), kBf16Limit};
     };
-    GoldenAdapters adapters, others;
-    unet(golden("unet"), {1, false, &device});
-    unet(golden("unet"), {1, true, &device});
-    clip_text(golden("clip_text"), {1, false, &device});
-    unet(golden("unet_lora"), {1, true, &device}, &adapters.unet);
-    clip_text(golden("clip_text_lora"), {1, false, &device}, &adapters.text);
+    GoldenAdapters adapters;
+    const GoldenRun how{.threads = 1, .device = &device};
+    clip_text(rounded("clip_text"), how);
+    clip_text(rounded("clip_text_lora"), how, &adapters.text);
+    compare_unet(checks, device, folder, "unet", {.threads = 1}, nullptr);
+    compare_unet(checks, device, folder, "unet_lora", {.threads = 1, .checkpointing = true}, &adapters.unet);
     return checks.exit_code();
   } catch (const DeviceError& error) {
     std::fprintf(stderr, "%s. %s\n", error.what(), error.hint.c_str());

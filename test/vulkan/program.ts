@@ -25,7 +25,11 @@ export async function runProgram(
 ): Promise<Outcome> {
   const start = performance.now();
   const options = { env, extendEnv: false, reject: false, timeout: LIMIT_S * 1000 } as const;
-  const { stdout, stderr, exitCode, signal, timedOut } = await execa(path, argumentsOf('vulkan', program), options);
+  const { stdout, stderr, exitCode, signal, timedOut } = await execa(
+    path,
+    argumentsOf('vulkan', program),
+    options,
+  );
   const outcome: Outcome = {
     name: [program.name, program.precision].filter(Boolean).join(' '),
     checks: parseChecks(stdout),
