@@ -83,11 +83,15 @@ class GraphComparison {
       if (!a.inputs[i]->needs_gradient) continue;
       expect(name + " dx" + std::to_string(i), a.inputs[i]->gradient, b.inputs[i]->gradient, a.inputs[i]->shape.size());
     }
-    // A sum that cancels keeps its terms' rounding to BF16: it is measured by the size that gradients have here.
-    const double typical = precision() == Precision::bf16 ? mean_square(got) : 0;
+    // A sum that cancels keeps its terms' rounding to BF16: it is measured by the size that gradients have here. Of a
+    // few numbers all may be what a projection to rank 1 left.
+    const bool bf16 = precision() == Precision::bf16;
+    const double typical = bf16 ? mean_square(got) : 0;
     for (size_t i = 0; i < got.size(); i++) {
-      const double floor = std::fmax(typical * static_cast<double>(got[i].size()), 1e-12);
-      checks.expect(name + " dw" + std::to_string(i), relative_error(got[i], expected[i], got[i].size(), floor), limit);
+      const size_t size = got[i].size();
+      const double floor = std::fmax(typical * static_cast<double>(size), 1e-12);
+      checks.expect(name + " dw" + std::to_string(i), relative_error(got[i], expected[i], size, floor),
+                    bf16 && size < 8 ? 2 * limit : limit);
     }
   }
 

@@ -1,7 +1,7 @@
 // Whole models, by our CPU kernels and as one ggml graph: the demo's U-Net with its text encoder, tiny
 // ones of awkward sizes, with low-rank parts and gradient checkpointing, and the autoencoder.
 // graph_model_test [DEVICE [PRECISION]]
-// Roundings to BF16 add up over a model's layers: there all is within 2 %, and weights' gradients within 4 % of the size
+// Roundings to BF16 add up over a model's layers: there all is within 2 %, and weights' gradients within 6 % of the size
 // that they have on average. bf16_test.cpp has PyTorch's beside them.
 #include <chrono>
 
@@ -80,7 +80,7 @@ void compare_gradients(GraphComparison& t, const std::string& name, const Parame
     const double error = relative_error(ours[i], graph[i], size, nothing * static_cast<double>(size));
     if (error > worst || std::isnan(error)) worst = error, worst_name = names[i];
   }
-  t.checks.expect(name + " " + std::to_string(ours.size()) + " weights, worst " + worst_name, worst, bf16 ? 2 * t.limit : t.limit);
+  t.checks.expect(name + " " + std::to_string(ours.size()) + " weights, worst " + worst_name, worst, bf16 ? 3 * t.limit : t.limit);
 }
 
 std::vector<std::vector<float>> gradients(const Parameters& parameters) {
