@@ -13,7 +13,7 @@ import { Command } from 'commander';
 import { execa } from 'execa';
 import sharp from 'sharp';
 import { parse, stringify } from 'yaml';
-import { demoPictures } from '../../cli/demo-data.ts';
+import { demoPictures, writeDemoData } from '../../cli/demo-data.ts';
 import { openRecord, type Db } from '../../db/connection.ts';
 import { judgedEvaluation } from '../../db/evaluations.ts';
 import { eventsAfter } from '../../db/events.ts';
@@ -50,8 +50,9 @@ if (given.baseHome === undefined) await tiller('demo', '--exit');
 const base = exportedBase();
 console.log(`base      ${base}`);
 const clocks = await writeClocks(join(folder, CONCEPT));
+const { folder: known } = await writeDemoData(join(folder, 'known'));
 const recipe = join(folder, 'clocks.yaml');
-await writeFile(recipe, await loraRecipe(clocks, base));
+await writeFile(recipe, await loraRecipe(base, clocks, known));
 await tiller('train', recipe);
 await tiller('down');
 await report();
@@ -95,7 +96,7 @@ async function writeClocks(target: string): Promise<string> {
   return target;
 }
 
-async function loraRecipe(pictures: string, from: string): Promise<string> {
+async function loraRecipe(from: string, pictures: string, known: string): Promise<string> {
   const { model, data } = parse(await readFile(demo, 'utf8')) as Record<string, object>;
   const seeds = [7, 8, 9, 10];
   return stringify({
@@ -103,12 +104,19 @@ async function loraRecipe(pictures: string, from: string): Promise<string> {
     base: from,
     model,
     lora: { rank: 8, alpha: 8, conv_rank: 4, conv_alpha: 4 },
-    data: { ...data, folder: pictures, validation_share: 0.15 },
+    // What the base was made with comes along, or it would be forgotten for the clocks.
+    data: {
+      ...data,
+      folder: pictures,
+      repeats: 20,
+      regularisation_folder: known,
+      validation_share: 0.15,
+    },
     train: {
       epochs: Number(given.epochs),
       steps_per_epoch: Number(given.steps),
       batch: 8,
-      learning_rate: 0.002,
+      learning_rate: 0.001,
       warmup_steps: 20,
       ema: 0.98,
     },

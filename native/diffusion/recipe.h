@@ -62,6 +62,7 @@ struct Recipe {
     std::vector<Prompt> prompts;
     SamplerSettings sampler;
     double guidance = 1;
+    int batch = 1;  // pictures that are made at once
     bool average = false;  // made with the running average of the weights
   } samples;
   struct Validation {
@@ -214,6 +215,7 @@ inline Recipe::Samples read_samples(const Settings& s) {
   Recipe::Samples samples;
   samples.sampler = read_sampler(s);
   samples.guidance = s.real("guidance", 0, 100);
+  if (s.has("batch")) samples.batch = small(s, "batch", 1, 64);
   samples.average = s.one_of("weights", {"ema", "raw"}) == "ema";
   const Json& prompts = s.value("prompts");
   if (!prompts.is_array()) throw s.wrong("prompts", "is not a list");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -254,11 +255,14 @@ class Session {
       }
     }
     const int guided = recipe_.samples.guidance == 1 ? 1 : 2;
+    std::map<std::pair<int, int>, int> alike;
     for (const auto& prompt : recipe_.samples.prompts) {
       const Pads pads = prompt.outpaint.value_or(Pads{});
       const int width = prompt.picture ? prompt.picture->width + pads.left + pads.right : prompt.width.value_or(state_.width);
       const int height = prompt.picture ? prompt.picture->height + pads.top + pads.bottom : prompt.height.value_or(state_.height);
-      work.sampled.insert({guided, width, height});
+      int& together = alike[{width, height}];
+      if (together < recipe_.samples.batch) together++;
+      work.sampled.insert({guided * (prompt.picture ? 1 : together), width, height});
     }
     if (training) work.sampled.clear(); // samples at will are made one at a time, in what training has
     return work;
