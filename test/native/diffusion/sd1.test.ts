@@ -161,6 +161,20 @@ describe('full fine-tuning', () => {
     const names = await tensorsOf(join(end, 'weights.safetensors'));
     expect(names.every((name) => name.startsWith('model.diffusion_model.'))).toBe(true);
   });
+
+  test('within the backward pass comes to the same bits as after it', async () => {
+    const recipe = (fused_backward: boolean) => ({
+      lora: undefined,
+      train: { text_encoder: false, clip: 0, accumulation: 1, fused_backward },
+    });
+    const [after, within] = [await place(), await place()];
+    const steps = async (where: Place, fused: boolean) =>
+      of(await train(where, { recipe: recipe(fused) }), 'step').map(({ loss }) => loss);
+    expect(await steps(within, true)).toEqual(await steps(after, false));
+    expect(await contents(checkpointPath(within, LORA_STEPS))).toEqual(
+      await contents(checkpointPath(after, LORA_STEPS)),
+    );
+  });
 });
 
 describe('other bases', () => {
