@@ -20,12 +20,7 @@ export const stride = ({ model }: Recipe): number =>
     : (model.latent === 'space-to-depth-2' ? 2 : 1) * 2 ** (model.channel_multipliers.length - 1);
 
 export function crosscheck(recipe: Recipe): Problem[] {
-  const general = [
-    ...steps(recipe),
-    ...passes(recipe),
-    ...betas(recipe),
-    ...fusedBackward(recipe),
-  ];
+  const general = [...steps(recipe), ...passes(recipe), ...betas(recipe), ...fusedBackward(recipe)];
   // What the model's section says means nothing to a trainer that isn't ours.
   if (typeof recipe.trainer !== 'string') return general;
   const sd1 = recipe.model.architecture === 'sd1';
