@@ -52,7 +52,7 @@ console.log(`base      ${base}`);
 const clocks = await writeClocks(join(folder, CONCEPT));
 const { folder: known } = await writeDemoData(join(folder, 'known'));
 const recipe = join(folder, 'clocks.yaml');
-await writeFile(recipe, await loraRecipe(base, clocks, known));
+await writeFile(recipe, await loraRecipe(base, clocks, known, await beginnings()));
 await tiller('train', recipe);
 await tiller('down');
 await report();
@@ -96,7 +96,29 @@ async function writeClocks(target: string): Promise<string> {
   return target;
 }
 
-async function loraRecipe(from: string, pictures: string, known: string): Promise<string> {
+/** Prompts that begin from a picture: one half of a known one made anew, and a canvas around it. */
+async function beginnings(): Promise<object[]> {
+  const [picture, mask] = ['sunflower.png', 'right-half.png'].map((name) => join(folder, name));
+  const { source } = (await demoPictures()).find(({ name }) => name === 'sunflower')!;
+  await sharp(source).flatten({ background: '#fff' }).resize(SIDE, SIDE).toFile(picture!);
+  const half = { width: SIDE / 2, height: SIDE, channels: 3 as const, background: '#fff' };
+  await sharp({ create: half })
+    .extend({ left: SIDE / 2, background: '#000' })
+    .toFile(mask!);
+  const outpaint = { left: SIDE / 2, right: SIDE / 2, overlap: 4 };
+  return [
+    { text: CONCEPT, picture, mask },
+    { text: 'panda', picture, mask },
+    { text: CONCEPT, picture, outpaint },
+  ];
+}
+
+async function loraRecipe(
+  from: string,
+  pictures: string,
+  known: string,
+  begun: readonly object[],
+): Promise<string> {
   const { model, data } = parse(await readFile(demo, 'utf8')) as Record<string, object>;
   const seeds = [7, 8, 9, 10];
   return stringify({
@@ -122,7 +144,10 @@ async function loraRecipe(from: string, pictures: string, known: string): Promis
     },
     samples: {
       guidance: 3,
-      prompts: [CONCEPT, ...KNOWN].flatMap((text) => seeds.map((seed) => ({ text, seed }))),
+      prompts: [
+        ...begun,
+        ...[CONCEPT, ...KNOWN].flatMap((text) => seeds.map((seed) => ({ text, seed }))),
+      ],
     },
   });
 }
@@ -175,10 +200,14 @@ async function report(): Promise<void> {
 }
 
 async function hitsOf(db: Db, run: string, epoch: number, pictures: Picture[]) {
-  const texts = new Map(promptsOf(db, run).map(({ id, text }) => [id, text]));
+  // Those that begin from a picture are for the eye.
+  const texts = new Map(
+    promptsOf(db, run).flatMap(({ id, text, extra }) => (extra === null ? [[id, text]] : [])),
+  );
   let [concept, known] = [0, 0];
   for (const sample of listSamples(db, run).filter((one) => one.epoch === epoch)) {
-    const caption = texts.get(sample.prompt)!;
+    const caption = texts.get(sample.prompt);
+    if (caption === undefined) continue;
     const rgb = await sharp(artifactPath(home, sample.artifact)).removeAlpha().raw().toBuffer();
     const hit = Number(nearest(rgb, pictures).caption === caption);
     if (caption === CONCEPT) concept += hit;
