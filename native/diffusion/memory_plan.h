@@ -65,10 +65,12 @@ inline size_t optimizer_bytes(const std::string& name) { return name == "adamw8b
 // On a CPU. `network` is described, not allocated.
 inline MemoryPlan plan_memory(const Recipe& recipe, const Foundation& found, Network& network, const PlannedWork& work) {
   const int stride = found.stride();
-  size_t activations = 0, sampling = 0, coding = 0;
+  size_t activations = 0, sampling = 0, coding = 0, lent = 0;
   for (const auto& [n, width, height] : work.trained) {
     const auto use = work.training ? Network::Use::training : Network::Use::measuring;
-    activations = std::max(activations, network.planned_bytes({use, n, height / stride, width / stride, work.chunks, work.masked}));
+    const Network::PassKey key{use, n, height / stride, width / stride, work.chunks, work.masked};
+    activations = std::max(activations, network.planned_bytes(key));
+    if (work.training && recipe.train.fused) lent = network.lent_bytes(key);
     if (found.files && work.training) coding = std::max(coding, detail::vae_bytes(found.vae(), {1, width, height}, true));
   }
   for (const auto& shape : work.sampled) {
@@ -77,6 +79,8 @@ inline MemoryPlan plan_memory(const Recipe& recipe, const Foundation& found, Net
   }
   size_t all = 0, trained = 0;
   for (const auto& tensor : network.parameters.tensors()) all += tensor.size(), trained += tensor.trainable() ? tensor.size() : 0;
+  const size_t gradients = recipe.train.fused ? lent : trained * sizeof(float);
+  const size_t moments = trained * optimizer_bytes(recipe.train.optimizer);
   MemoryPlan plan;
   const auto add = [&](const char* name, size_t bytes) {
     if (bytes > 0) plan.parts.push_back({name, bytes});
@@ -84,13 +88,13 @@ inline MemoryPlan plan_memory(const Recipe& recipe, const Foundation& found, Net
   add("weights", all * sizeof(float));
   if (recipe.train.ema > 0) add("average", trained * sizeof(float));
   if (work.training) {
-    add("gradients", trained * sizeof(float));
-    add("optimizer", trained * optimizer_bytes(recipe.train.optimizer));
+    add("gradients", gradients);
+    add("optimizer", moments);
   }
   // Passes take turns in one arena, and latents are kept before the first step.
   add(work.training ? "activations" : "validation", activations);
   if (sampling > activations) add("sampling", sampling - activations);
-  const size_t spare = work.training && !recipe.data.random_crop ? activations + trained * 12 : 0;
+  const size_t spare = work.training && !recipe.data.random_crop ? activations + gradients + moments : 0;
   if (coding > spare) add("autoencoder", coding - spare);
   return plan;
 }
@@ -159,6 +163,11 @@ inline std::vector<Relief> reliefs() {
        }},
       {"train.optimizer: adamw8bit",
        [](Recipe& recipe, PlannedWork&) { return std::exchange(recipe.train.optimizer, "adamw8bit") != "adamw8bit"; }},
+      {"train.fused_backward: true, with train.clip: 0",
+       [](Recipe& recipe, PlannedWork&) {
+         const bool can = recipe.train.accumulation == 1 && recipe.train.optimizer != "prodigy" && !recipe.lora;
+         return can && !std::exchange(recipe.train.fused, true);
+       }},
       {"train.ema: 0", [](Recipe& recipe, PlannedWork&) { return std::exchange(recipe.train.ema, 0.0) > 0; }},
       {"data.resolution: 384", smaller(384)},
       {"data.resolution: 256", smaller(256)},

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "compute/choose_precision.h"
+#include "compute/fused_step.h"
 #include "compute/graph_runner.h"
 #include "diffusion/foundation.h"
 #include "models/clip_text.h"
@@ -29,6 +30,8 @@ class Network {
 
     void forward() { runner ? runner->forward() : tape.forward(); }
     void backward() { runner ? runner->backward() : tape.backward(); }
+    // Only where our own kernels compute. Returns the gradient's norm.
+    double backward(FusedStep& fused, const OptimizerSettings& settings, long step) { return fused.backward(tape, settings, step); }
   };
 
   // Words' rows of the token table come from the words themselves, so that a word begins with the same
@@ -51,9 +54,9 @@ class Network {
     unet_.emplace(parameters, found.unet, kUNetPrefix, recipe.lora ? &*adapters_ : nullptr);
   }
 
-  void allocate(bool training, bool average) {
+  void allocate(bool training, bool average, bool gradients = true) {
     if (backend_) weights_.emplace(*backend_, precision_);
-    parameters.allocate(training, average);
+    parameters.allocate(training, average, gradients);
   }
 
   // Everything, from the seed.
@@ -122,6 +125,13 @@ class Network {
     Pass pass(pool, key.use == Use::training);
     build(pass, key);
     return pass.tape.lay_out() * sizeof(float);
+  }
+
+  // What gradients need in a fused step.
+  size_t lent_bytes(const PassKey& key) {
+    Pass pass(pool, true);
+    build(pass, key);
+    return FusedStep::lent_size(pass.tape) * sizeof(float);
   }
 
   // What the U-Net attends to for some texts of as many chunks each: [texts, chunks T, C].
