@@ -1,7 +1,6 @@
 // choose_precision.h   BF16 on a device that is fast at it, F32 elsewhere.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -48,11 +47,12 @@ inline bool multiplies_in_bf16(const Backend& backend) {
   return computed && sum == detail::Bf16Product::kDepth;
 }
 
-// `wanted` is `train.precision`. Of auto's devices CUDA's alone are known to gain: Vulkan and Metal have BF16 also where
-// it is slower than F32, and processors have F32 kernels of our own.
+// `wanted` is `train.precision`. With auto it is for CUDA alone: of Vulkan and Metal ggml doesn't say whether BF16 is
+// any faster than F32, and of a processor it is no reason to leave our own kernels.
 inline Precision choose_precision(const std::string& wanted, const Backend& backend) {
-  const bool gains = wanted == "bf16" || (wanted == "auto" && backend.info().kind == "cuda" && multiplies_in_bf16(backend));
-  return gains && can_multiply_bf16(backend) ? Precision::bf16 : Precision::f32;
+  const bool asked = wanted == "bf16" || (wanted == "auto" && backend.info().kind == "cuda");
+  if (!asked || !can_multiply_bf16(backend)) return Precision::f32;
+  return wanted == "bf16" || multiplies_in_bf16(backend) ? Precision::bf16 : Precision::f32;
 }
 
 }  // namespace tiller

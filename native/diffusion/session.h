@@ -196,11 +196,11 @@ class Session {
     foundation_.prediction = recipe_.train.schedule.prediction;
   }
 
-  // Of a matrix in F16 ggml adds the products up in F16 too, which overflows; told to add in F32 it multiplies in
-  // F32. BF16 has F32's range, so that no loss needs scaling.
+  // On CUDA ggml adds up what it multiplies in F16 in F16 too, which can overflow; told to add in F32 it multiplies
+  // in F32. BF16 has F32's range, so that no loss needs scaling.
   void check_precision() const {
     if (recipe_.train.precision == "f16" && job_.device != "cpu")
-      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "recipe.train.precision is f16, in which the sums of a device overflow",
+      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "recipe.train.precision is f16, in which sums can overflow on a device",
                     "Set train.precision to bf16 or f32.");
   }
 

@@ -1,6 +1,6 @@
 // Whole models in BF16 on a device beside PyTorch (test/peers/bf16.py): text encoders tensor by tensor, U-Nets by how
 // far they are from F32, which may be half as much again as PyTorch's own BF16 is: much of it is chance.
-//   bf16_test [DEVICE [bf16 [folder of the goldens]]]
+//   bf16_test DEVICE bf16 [folder of the goldens]
 #include "formats/json.h"
 #include "tests/golden_models.h"
 

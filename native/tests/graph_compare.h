@@ -112,7 +112,6 @@ class GraphComparison {
   }
 
  private:
-
   static double mean_square(const std::vector<std::vector<float>>& tensors) {
     double sum = 0, count = 0;
     for (const auto& tensor : tensors) {
