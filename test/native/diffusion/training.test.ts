@@ -70,7 +70,16 @@ describe('training', () => {
   test('ggml, which computes on GPUs, comes to the same on this processor', async () => {
     const own = trace(await train(await place(), { last_step: 8 }));
     const ggml = await train(await place(), { last_step: 8, device: 'ggml-cpu' });
-    expect(of(ggml, 'hello')[0]?.fingerprint).toMatchObject({ device: 'ggml-cpu' });
+    expect(of(ggml, 'hello')[0]?.fingerprint).toMatchObject({
+      device: 'ggml-cpu',
+      kernels: expect.stringContaining('ggml-cpu:'),
+    });
+    const names = (plan?: { parts: { name: string }[] }) => plan?.parts.map(({ name }) => name);
+    const [memory] = of(ggml, 'memory');
+    expect(names(memory)).toEqual(['weights', 'gradients', 'activations', 'inputs']);
+    expect(names(memory?.host)).toEqual(['weights', 'average', 'gradients', 'optimizer']);
+    expect(memory?.splits).toBe(1);
+    expect(memory?.nodes).toBeGreaterThan(500);
     for (const [i, { loss, grad_norm, items_hash }] of trace(ggml).entries()) {
       expect(items_hash).toBe(own[i]?.items_hash);
       expect(Math.abs(loss / (own[i]?.loss ?? 0) - 1)).toBeLessThan(1e-3);
@@ -114,6 +123,10 @@ describe('training', () => {
 test('devices: our own kernels, and what ggml finds', async () => {
   const { stdout } = await execa(program(), ['devices']);
   const { devices } = JSON.parse(stdout) as { devices: { kind: string }[] };
-  expect(devices[0]).toMatchObject({ kind: 'cpu', description: expect.stringContaining('floats') });
+  expect(devices[0]).toMatchObject({
+    kind: 'cpu',
+    type: 'cpu',
+    description: expect.stringContaining('floats'),
+  });
   expect(devices.map(({ kind }) => kind)).toContain('ggml-cpu');
 });
