@@ -17,7 +17,9 @@ export interface Finished {
 }
 
 export interface Running {
-  process: ResultPromise<typeof launchOptions>;
+  process: ResultPromise<typeof launchOptions & { env: NodeJS.ProcessEnv }>;
+  /** what it has said so far */
+  events: () => readonly TrainerEvent[];
   send: (command: TrainerCommand | string) => void;
   /** resolves when an event fits, or the process has ended */
   until: (fits: (event: TrainerEvent) => boolean) => Promise<TrainerEvent | undefined>;
@@ -27,10 +29,15 @@ export interface Running {
 const launchOptions = { stdin: 'pipe', reject: false } as const;
 let launches = 0;
 
-export async function launch(trainer: string, job: Job): Promise<Running> {
+/** @param env beside what this process has */
+export async function launch(
+  trainer: string,
+  job: Job,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Running> {
   const file = join(job.folder, `job-${launches++}.json`);
   await writeFile(file, JSON.stringify(job));
-  const child = execa(trainer, [job.stage, '--job', file], launchOptions);
+  const child = execa(trainer, [job.stage, '--job', file], { ...launchOptions, env });
   const events: TrainerEvent[] = [];
   const waiting = new Set<() => void>();
   let ended = false;
@@ -44,6 +51,7 @@ export async function launch(trainer: string, job: Job): Promise<Running> {
   })();
   return {
     process: child,
+    events: () => events,
     send: (command) => {
       child.stdin.write(`${typeof command === 'string' ? command : JSON.stringify(command)}\n`);
     },
@@ -72,8 +80,8 @@ export async function launch(trainer: string, job: Job): Promise<Running> {
   };
 }
 
-export async function run(trainer: string, job: Job): Promise<Finished> {
-  return (await launch(trainer, job)).finished;
+export async function run(trainer: string, job: Job, env?: NodeJS.ProcessEnv): Promise<Finished> {
+  return (await launch(trainer, job, env)).finished;
 }
 
 export const of = <Name extends TrainerEvent['event']>(
