@@ -1,7 +1,7 @@
 /** Starts tiller-diffusion as a program of its own, and reads what it says. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import {
   trainerEvent,
   type Job,
@@ -17,7 +17,7 @@ export interface Finished {
 }
 
 export interface Running {
-  process: ResultPromise<typeof launchOptions & { env: NodeJS.ProcessEnv }>;
+  process: ReturnType<typeof start>;
   /** what it has said so far */
   events: () => readonly TrainerEvent[];
   send: (command: TrainerCommand | string) => void;
@@ -26,7 +26,8 @@ export interface Running {
   finished: Promise<Finished>;
 }
 
-const launchOptions = { stdin: 'pipe', reject: false } as const;
+const start = (trainer: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
+  execa(trainer, args, { stdin: 'pipe', reject: false, env });
 let launches = 0;
 
 /** @param env beside what this process has */
@@ -37,7 +38,7 @@ export async function launch(
 ): Promise<Running> {
   const file = join(job.folder, `job-${launches++}.json`);
   await writeFile(file, JSON.stringify(job));
-  const child = execa(trainer, [job.stage, '--job', file], { ...launchOptions, env });
+  const child = start(trainer, [job.stage, '--job', file], env);
   const events: TrainerEvent[] = [];
   const waiting = new Set<() => void>();
   let ended = false;
