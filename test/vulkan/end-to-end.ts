@@ -37,9 +37,13 @@ export interface Training extends Outcome {
 }
 
 /** On software Vulkan a node costs a millisecond. */
-const short = { samples: { steps: 2 }, validation: { bins: 2, repeats: 1 } };
+const short = {
+  model: { channel_multipliers: [1], attention_levels: [0] },
+  samples: { steps: 2 },
+  validation: { bins: 2, repeats: 1 },
+};
 const shortLora = {
-  train: { steps_per_epoch: STEPS },
+  train: { steps_per_epoch: STEPS, accumulation: 1 },
   // Without weights of tokens: an encoder that was never trained has no mean to restore.
   samples: { steps: 2, prompts: [{ text: 'ink, cat', width: 16, height: 24 }, 'a red square'] },
 };
