@@ -1,7 +1,7 @@
 /**
  * Seconds and memory of one training step of Stable Diffusion 1.5 at its full size, batch 1, F32: a LoRA of
- * rank 16, and a full fine-tune; each with and without gradient checkpointing, beside PyTorch + diffusers +
- * peft. Weights are random and nothing is downloaded. All take turns, each in a process of its own, whose
+ * rank 16, and a full fine-tune; each with and without gradient checkpointing, and the full one with a fused
+ * backward pass, beside PyTorch + diffusers + peft. Weights are random and nothing is downloaded. All take turns, each in a process of its own, whose
  * peak memory is the system's count. PyTorch has two memory layouts: it is given the faster one for its
  * time, and the smaller one for its memory.
  */
@@ -24,6 +24,21 @@ interface Measured {
 
 const MODES = ['lora', 'full'];
 const TITLES: Readonly<Record<string, string>> = { lora: 'LoRA rank 16', full: 'full fine-tune' };
+
+interface Way {
+  title: string;
+  ours: string[];
+  peer: string[];
+}
+const WAYS: readonly Way[] = [
+  { title: '', ours: [], peer: [] },
+  { title: ', checkpointing', ours: ['checkpointing'], peer: ['checkpointing'] },
+];
+/** Without clipping a step may keep no gradients. PyTorch does so with hooks that one writes oneself. */
+const FUSED: readonly Way[] = [
+  { title: ', no clipping, fused backward', ours: ['fused'], peer: ['unclipped'] },
+  { title: ', no clipping, fused backward and hooks', ours: ['fused'], peer: ['fused'] },
+];
 const LAYOUTS = ['default', 'channels_last'] as const;
 
 interface Turn {
@@ -51,17 +66,16 @@ export async function run(args: string[]): Promise<BenchResult[]> {
   const peer = join(import.meta.dirname, 'peers', 'sd15_step.py');
   const results: BenchResult[] = [];
   for (const mode of options.mode) {
-    for (const checkpointing of [false, true]) {
-      const last = checkpointing ? ['checkpointing'] : [];
+    for (const way of mode === 'full' ? [...WAYS, ...FUSED] : WAYS) {
       const job = [mode, ...[pixels[mode], options.threads, options.steps].map(String)];
       const turns: Turn[] = [];
       for (let round = 0; round < options.rounds; round += 1) {
-        const turn = { ours: await measure(ours, [...job, ...last]), peers: [] as Measured[] };
+        const turn = { ours: await measure(ours, [...job, ...way.ours]), peers: [] as Measured[] };
         for (const layout of LAYOUTS)
-          turn.peers.push(await measure(python, [peer, ...job, layout, ...last]));
+          turn.peers.push(await measure(python, [peer, ...job, layout, ...way.peer]));
         turns.push(turn);
       }
-      const title = `sd15, ${TITLES[mode]}, ${pixels[mode]} px${checkpointing ? ', checkpointing' : ''}`;
+      const title = `sd15, ${TITLES[mode]}, ${pixels[mode]} px${way.title}`;
       results.push(...compare(title, turns));
     }
   }

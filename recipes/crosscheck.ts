@@ -20,7 +20,7 @@ export const stride = ({ model }: Recipe): number =>
     : (model.latent === 'space-to-depth-2' ? 2 : 1) * 2 ** (model.channel_multipliers.length - 1);
 
 export function crosscheck(recipe: Recipe): Problem[] {
-  const general = [...steps(recipe), ...passes(recipe), ...betas(recipe)];
+  const general = [...steps(recipe), ...passes(recipe), ...betas(recipe), ...fusedBackward(recipe)];
   // What the model's section says means nothing to a trainer that isn't ours.
   if (typeof recipe.trainer !== 'string') return general;
   const sd1 = recipe.model.architecture === 'sd1';
@@ -65,6 +65,23 @@ function onlySd1({ vae, model, train }: Recipe): Problem[] {
       path,
       what: `means something only with model.architecture: sd1, not ${model.architecture}`,
       advice: 'Leave it out, or set model.architecture.',
+    }));
+}
+
+/** A gradient that is used as it comes can't wait for others. */
+function fusedBackward({ train }: Recipe): Problem[] {
+  if (!train.fused_backward) return [];
+  const needs: [string, boolean, string][] = [
+    ['clip', train.clip === 0, '0: the norm is known when all gradients have gone by'],
+    ['accumulation', train.accumulation === 1, '1'],
+    ['optimizer', train.optimizer !== 'prodigy', 'adamw or adamw8bit'],
+  ];
+  return needs
+    .filter(([, met]) => !met)
+    .map(([key, , advice]) => ({
+      path: ['train', key],
+      what: 'does not go with train.fused_backward, which keeps no gradients',
+      advice: `Set it to ${advice}; or leave train.fused_backward out.`,
     }));
 }
 

@@ -13,7 +13,7 @@ import { Command } from 'commander';
 import { execa } from 'execa';
 import sharp from 'sharp';
 import { parse, stringify } from 'yaml';
-import { demoPictures } from '../../cli/demo-data.ts';
+import { demoPictures, writeDemoData } from '../../cli/demo-data.ts';
 import { openRecord, type Db } from '../../db/connection.ts';
 import { judgedEvaluation } from '../../db/evaluations.ts';
 import { eventsAfter } from '../../db/events.ts';
@@ -50,8 +50,9 @@ if (given.baseHome === undefined) await tiller('demo', '--exit');
 const base = exportedBase();
 console.log(`base      ${base}`);
 const clocks = await writeClocks(join(folder, CONCEPT));
+const { folder: known } = await writeDemoData(join(folder, 'known'));
 const recipe = join(folder, 'clocks.yaml');
-await writeFile(recipe, await loraRecipe(clocks, base));
+await writeFile(recipe, await loraRecipe(base, clocks, known, await beginnings()));
 await tiller('train', recipe);
 await tiller('down');
 await report();
@@ -95,7 +96,29 @@ async function writeClocks(target: string): Promise<string> {
   return target;
 }
 
-async function loraRecipe(pictures: string, from: string): Promise<string> {
+/** Prompts that begin from a picture: one half of a known one made anew, and a canvas around it. */
+async function beginnings(): Promise<object[]> {
+  const [picture, mask] = ['sunflower.png', 'right-half.png'].map((name) => join(folder, name));
+  const { source } = (await demoPictures()).find(({ name }) => name === 'sunflower')!;
+  await sharp(source).flatten({ background: '#fff' }).resize(SIDE, SIDE).toFile(picture!);
+  const half = { width: SIDE / 2, height: SIDE, channels: 3 as const, background: '#fff' };
+  await sharp({ create: half })
+    .extend({ left: SIDE / 2, background: '#000' })
+    .toFile(mask!);
+  const outpaint = { left: SIDE / 2, right: SIDE / 2, overlap: 4 };
+  return [
+    { text: CONCEPT, picture, mask },
+    { text: 'panda', picture, mask },
+    { text: CONCEPT, picture, outpaint },
+  ];
+}
+
+async function loraRecipe(
+  from: string,
+  pictures: string,
+  known: string,
+  begun: readonly object[],
+): Promise<string> {
   const { model, data } = parse(await readFile(demo, 'utf8')) as Record<string, object>;
   const seeds = [7, 8, 9, 10];
   return stringify({
@@ -103,18 +126,28 @@ async function loraRecipe(pictures: string, from: string): Promise<string> {
     base: from,
     model,
     lora: { rank: 8, alpha: 8, conv_rank: 4, conv_alpha: 4 },
-    data: { ...data, folder: pictures, validation_share: 0.15 },
+    // What the base was made with comes along, or it would be forgotten for the clocks.
+    data: {
+      ...data,
+      folder: pictures,
+      repeats: 20,
+      regularisation_folder: known,
+      validation_share: 0.15,
+    },
     train: {
       epochs: Number(given.epochs),
       steps_per_epoch: Number(given.steps),
       batch: 8,
-      learning_rate: 0.002,
+      learning_rate: 0.001,
       warmup_steps: 20,
       ema: 0.98,
     },
     samples: {
       guidance: 3,
-      prompts: [CONCEPT, ...KNOWN].flatMap((text) => seeds.map((seed) => ({ text, seed }))),
+      prompts: [
+        ...begun,
+        ...[CONCEPT, ...KNOWN].flatMap((text) => seeds.map((seed) => ({ text, seed }))),
+      ],
     },
   });
 }
@@ -167,10 +200,14 @@ async function report(): Promise<void> {
 }
 
 async function hitsOf(db: Db, run: string, epoch: number, pictures: Picture[]) {
-  const texts = new Map(promptsOf(db, run).map(({ id, text }) => [id, text]));
+  // Those that begin from a picture are for the eye.
+  const texts = new Map(
+    promptsOf(db, run).flatMap(({ id, text, extra }) => (extra === null ? [[id, text]] : [])),
+  );
   let [concept, known] = [0, 0];
   for (const sample of listSamples(db, run).filter((one) => one.epoch === epoch)) {
-    const caption = texts.get(sample.prompt)!;
+    const caption = texts.get(sample.prompt);
+    if (caption === undefined) continue;
     const rgb = await sharp(artifactPath(home, sample.artifact)).removeAlpha().raw().toBuffer();
     const hit = Number(nearest(rgb, pictures).caption === caption);
     if (caption === CONCEPT) concept += hit;

@@ -1,7 +1,10 @@
 """Seconds and memory of one training step of Stable Diffusion 1.5's U-Net in PyTorch + diffusers + peft:
 the peer of native/bench/sd15_step.cpp. Random weights, no autocast.
 
-    python sd15_step.py lora|full PIXELS THREADS STEPS default|channels_last [checkpointing]
+    python sd15_step.py lora|full PIXELS THREADS STEPS default|channels_last [checkpointing] [unclipped|fused]
+
+With `fused` each parameter has an optimizer of its own that a hook calls within the backward pass, as PyTorch's
+tutorial on the memory of an optimizer step does it; gradients are then not clipped.
 """
 
 import json
@@ -12,6 +15,8 @@ import time
 
 MODE, PIXELS, THREADS, STEPS, LAYOUT = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
 CHECKPOINTING = "checkpointing" in sys.argv[6:]
+FUSED = "fused" in sys.argv[6:]
+CLIPS = not FUSED and "unclipped" not in sys.argv[6:]
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 import diffusers
@@ -36,6 +41,24 @@ def model() -> UNet2DConditionModel:
     )
 
 
+def adamw(parameters: list) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.01, fused=True)
+
+
+def optimizers(parameters: list) -> list:
+    """What steps after the backward pass: nothing, where hooks step within it."""
+    if not FUSED:
+        return [adamw(parameters)]
+    for parameter in parameters:
+
+        def step(parameter, optimizer=adamw([parameter])) -> None:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+        parameter.register_post_accumulate_grad_hook(step)
+    return []
+
+
 def main() -> None:
     torch.manual_seed(1)
     layout = torch.channels_last if LAYOUT == "channels_last" else torch.contiguous_format
@@ -47,7 +70,7 @@ def main() -> None:
     if CHECKPOINTING:
         unet.enable_gradient_checkpointing()
     parameters = [p for p in unet.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.01, fused=True)
+    after = optimizers(parameters)
     side = PIXELS // 8
     x = torch.randn(1, 4, side, side).contiguous(memory_format=layout)
     target = torch.randn(1, 4, side, side).contiguous(memory_format=layout)
@@ -55,10 +78,13 @@ def main() -> None:
     walls, cpus = [], []
     for step in range(STEPS + 1):
         wall, cpu = time.perf_counter(), time.process_time()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in after:
+            optimizer.zero_grad(set_to_none=True)
         (unet(x, t, context).sample - target).square().mean().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
-        optimizer.step()
+        if CLIPS:
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
+        for optimizer in after:
+            optimizer.step()
         if step > 0:  # after warming up
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)

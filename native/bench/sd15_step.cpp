@@ -1,5 +1,5 @@
 // Seconds and memory of one training step of Stable Diffusion 1.x at its full size, with random weights.
-//   sd15_step lora|full PIXELS THREADS STEPS [checkpointing] [--layers]
+//   sd15_step lora|full PIXELS THREADS STEPS [checkpointing] [fused] [--layers]
 // Prints one JSON line; with --layers also where the time goes. The peer: bench/peers/sd15_step.py.
 #include <sys/resource.h>
 
@@ -8,6 +8,7 @@
 
 #include "bench/layer_times.h"
 #include "compute/adamw.h"
+#include "compute/fused_step.h"
 #include "models/unet.h"
 
 using namespace tiller;
@@ -42,19 +43,19 @@ void fill_weights(Pool& pool, Parameters& parameters) {
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::fprintf(stderr, "usage: sd15_step lora|full PIXELS THREADS STEPS [checkpointing] [--layers]\n");
+    std::fprintf(stderr, "usage: sd15_step lora|full PIXELS THREADS STEPS [checkpointing] [fused] [--layers]\n");
     return 64;
   }
   const auto has = [&](const char* word) {
     return std::any_of(argv + 5, argv + argc, [&](const char* given) { return std::strcmp(given, word) == 0; });
   };
-  const bool lora = std::strcmp(argv[1], "lora") == 0, checkpointing = has("checkpointing");
+  const bool lora = std::strcmp(argv[1], "lora") == 0, checkpointing = has("checkpointing"), fused = has("fused");
   const int side = std::atoi(argv[2]) / 8, threads = std::atoi(argv[3]), steps = std::atoi(argv[4]);
   Parameters parameters;
   Adapters adapters({.rank = 16, .alpha = 16});
   parameters.set_trainable(!lora);
   const UNet model(parameters, UNetConfig{}, "model.diffusion_model.", lora ? &adapters : nullptr);
-  parameters.allocate(true, /*average=*/false);
+  parameters.allocate(true, /*average=*/false, /*gradients=*/!fused);
   Pool pool(threads);
   fill_weights(pool, parameters);
   Tape tape(pool, true);
@@ -68,13 +69,15 @@ int main(int argc, char** argv) {
 
   const OptimizerSettings settings{.learning_rates = {1e-5, 1e-5}};
   AdamW optimizer(parameters);
+  std::optional<FusedStep> fused_step;
+  if (fused) fused_step.emplace(parameters, optimizer);
   Times times;
   for (int step = 0; step <= steps; step++) {
     const double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     parameters.zero_gradients();
     tape.forward();
-    tape.backward();
-    optimizer.step(pool, settings, step + 1);
+    if (fused) fused_step->backward(tape, settings, step + 1);
+    else tape.backward(), optimizer.step(pool, settings, step + 1);
     if (step == 0) continue; // touches its memory for the first time
     times.wall.push_back(seconds(CLOCK_MONOTONIC) - wall);
     times.cpu.push_back(seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);

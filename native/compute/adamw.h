@@ -51,16 +51,14 @@ class AdamW : public Optimizer {
     load_flat(tensor, state == 0 ? first_ : second_, from);
   }
 
- protected:
-  void update(Pool& pool, const OptimizerSettings& settings, long step, float clip) override {
+  void update_stretch(Pool& pool, const OptimizerSettings& settings, long step, float clip, const Stretch& of) override {
     float* weights = parameters_.data(Buffer::weight);
-    const float* gradients = parameters_.data(Buffer::gradient);
     float* averages = parameters_.data(Buffer::average);
-    each_part(pool, kLanes, [&](int group, size_t begin, size_t end) {
-      const adamw_detail::Formula formula(settings, group, step, clip);
+    const adamw_detail::Formula formula(settings, of.group, step, clip);
+    each_part(pool, kLanes, of.begin, of.end, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; i += kLanes) {
         Vec m = tiller::load(first_.data() + i), v = tiller::load(second_.data() + i);
-        formula.apply(gradients + i, weights + i, averages != nullptr ? averages + i : nullptr, m, v);
+        formula.apply(of.gradients + i, weights + i, averages != nullptr ? averages + i : nullptr, m, v);
         tiller::store(first_.data() + i, m);
         tiller::store(second_.data() + i, v);
       }

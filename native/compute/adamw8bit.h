@@ -51,19 +51,17 @@ class AdamW8bit : public Optimizer {
     }
   }
 
- protected:
-  void update(Pool& pool, const OptimizerSettings& settings, long step, float clip) override {
+  void update_stretch(Pool& pool, const OptimizerSettings& settings, long step, float clip, const Stretch& of) override {
     float* weights = parameters_.data(Buffer::weight);
-    const float* gradients = parameters_.data(Buffer::gradient);
     float* averages = parameters_.data(Buffer::average);
-    each_part(pool, DynamicCode::kBlock, [&](int group, size_t begin, size_t end) {
-      const adamw_detail::Formula formula(settings, group, step, clip);
+    const adamw_detail::Formula formula(settings, of.group, step, clip);
+    each_part(pool, DynamicCode::kBlock, of.begin, of.end, [&](size_t begin, size_t end) {
       float first[DynamicCode::kBlock + kLanes], second[DynamicCode::kBlock + kLanes];
       for (size_t at = begin; at < end; at += DynamicCode::kBlock) {
         read(0, at, first), read(1, at, second);
         for (size_t i = 0; i < DynamicCode::kBlock; i += kLanes) {
           Vec m = tiller::load(first + i), v = tiller::load(second + i);
-          formula.apply(gradients + at + i, weights + at + i, averages != nullptr ? averages + at + i : nullptr, m, v);
+          formula.apply(of.gradients + at + i, weights + at + i, averages != nullptr ? averages + at + i : nullptr, m, v);
           tiller::store(first + i, m);
           tiller::store(second + i, v);
         }

@@ -149,8 +149,10 @@ class Parameters {
   }
 
   // Lays the blocks out, trainable ones first, group by group. Without `training` only weights are kept;
-  // with `average` also their running average.
-  void allocate(bool training, bool average = true) {
+  // with `average` also their running average. Without `gradients` those of trained blocks are lent memory
+  // in turn (compute/fused_step.h).
+  void allocate(bool training, bool average = true, bool gradients = true) {
+    gradients = gradients && training;
     size_t offset = 0;
     const auto place = [&](const auto& chosen) {
       for (auto& block : blocks_) {
@@ -166,9 +168,9 @@ class Parameters {
     place([](const Block& block) { return !block.trainable; });
     buffer(Buffer::weight) = HugeBuffer(offset);
     if (average) buffer(Buffer::average) = HugeBuffer(trainable_size());
-    if (training) buffer(Buffer::gradient) = HugeBuffer(trainable_size());
+    if (gradients) buffer(Buffer::gradient) = HugeBuffer(trainable_size());
     for (auto& block : blocks_) {
-      block.gradient = block.trainable && training ? data(Buffer::gradient) + block.offset : nullptr;
+      block.gradient = block.trainable && gradients ? data(Buffer::gradient) + block.offset : nullptr;
     }
     use(Buffer::weight);
   }

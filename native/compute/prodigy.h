@@ -33,6 +33,7 @@ class Prodigy : public Optimizer {
     d_ = numbers[0], numerator_ = numbers[1];
   }
   double d() const { return d_; }
+  bool fuses() const override { return false; } // d is of all gradients
 
  protected:
   void update(Pool& pool, const OptimizerSettings& o, long, float clip) override {
@@ -63,19 +64,22 @@ class Prodigy : public Optimizer {
     });
     const double before = d_;
     if (denominator > 0) d_ = std::max(d_, numerator_ / denominator); // (4)
-    each_part(pool, kLanes, [&](int group, size_t begin, size_t end) {
+    for (int group = 0; group < Parameters::kGroups; group++) {
       const double k = before * o.learning_rates[group];
       const float keep = (float)(1 - k * o.weight_decay), rate = (float)k, epsilon = (float)(d_ * o.epsilon);
       const float new_average = (float)(1 - o.average);
-      for (size_t i = begin; i < end; i += kLanes) {
-        const Vec m = tiller::load(first_.data() + i), v = tiller::load(second_.data() + i);
-        const Vec p = tiller::load(weights + i) * keep - m * rate / (square_root(v) + max(broadcast(epsilon), broadcast(1e-38f))); // (5)
-        tiller::store(weights + i, p);
-        if (averages == nullptr) continue;
-        const Vec a = tiller::load(averages + i);
-        tiller::store(averages + i, a + (p - a) * new_average); // (6)
-      }
-    });
+      const auto [first, last] = parameters_.group(group);
+      each_part(pool, kLanes, first, last, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i += kLanes) {
+          const Vec m = tiller::load(first_.data() + i), v = tiller::load(second_.data() + i);
+          const Vec p = tiller::load(weights + i) * keep - m * rate / (square_root(v) + max(broadcast(epsilon), broadcast(1e-38f))); // (5)
+          tiller::store(weights + i, p);
+          if (averages == nullptr) continue;
+          const Vec a = tiller::load(averages + i);
+          tiller::store(averages + i, a + (p - a) * new_average); // (6)
+        }
+      });
+    }
   }
 
  private:

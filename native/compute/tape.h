@@ -57,7 +57,7 @@ struct Value {
   }
 };
 
-// A layer says in its constructor, by reads(), makes() and keeps(), which values it touches.
+// A layer says in its constructor, by reads(), makes(), keeps() and trains(), what it touches.
 class Layer {
  public:
   explicit Layer(Tape& tape) : tape(&tape) {}
@@ -75,6 +75,7 @@ class Layer {
 
   std::vector<Value*> inputs, outputs;
   std::vector<Value*> kept; // values whose data backward() reads
+  std::vector<Block*> trained; // parameters whose gradients backward() writes
   Value* residual = nullptr; // an input that is added to outputs[0], and is not used otherwise
   Tape* const tape;
 
@@ -86,6 +87,10 @@ class Layer {
   Value* keeps(Value* value) {
     if (value != nullptr) kept.push_back(value);
     return value;
+  }
+  void trains(const std::vector<Block*>& blocks) {
+    for (Block* block : blocks)
+      if (block != nullptr && block->trainable) trained.push_back(block);
   }
   // A new output. It needs a gradient if any input read so far does, or if `trainable`.
   Value* makes(Shape shape, bool trainable);
@@ -167,9 +172,14 @@ class Tape {
   }
   // The caller has written the gradients of the values that nothing reads, or a loss layer does.
   void backward() {
+    backward([](Layer& layer) { layer.backward(); });
+  }
+  // In which a layer's turn is go_back(layer), which calls its backward().
+  template <class GoBack>
+  void backward(const GoBack& go_back) {
     if (!training) throw std::logic_error("this tape was built for inference");
     for (auto& value : values_) value->gradient_written = false;
-    for (const auto& [layer, again] : turns_) again ? layers_[layer]->forward() : layers_[layer]->backward();
+    for (const auto& [layer, again] : turns_) again ? layers_[layer]->forward() : go_back(*layers_[layer]);
   }
   // What backward() is to do, and which values are computed again. finish() asks for it, and a graph.
   Plan plan() const;

@@ -50,7 +50,7 @@ inline std::vector<float> inpaint_latent(const Schedule& schedule, const Sampler
                                          const Progress& progress = {}) {
   check_latent(size, original);
   check_mask(mask, size.width, size.height, "the latent");
-  const auto noise = starting_noise(settings.seed, original.size());
+  const auto noise = starting_noise(settings.seeds, original.size());
   std::vector<float> outside(original.size()), seen;
   const Keep keep = [&](const NoiseLevel& at, std::vector<float>& x) {
     if (at.sigma > 0) add_noise(at, original, noise, outside);

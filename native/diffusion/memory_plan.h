@@ -112,9 +112,12 @@ inline void plan_device(const Foundation& found, Network& network, const Planned
 inline Placement plan_memory(const Recipe& recipe, const Foundation& found, Network& network, const PlannedWork& work) {
   const int stride = found.stride();
   const bool on_device = network.backend() != nullptr;
-  size_t activations = 0, sampling = 0, coding = 0;
+  const bool fused = recipe.train.fused && !on_device;  // a device's gradients come back together
+  size_t activations = 0, sampling = 0, coding = 0, lent = 0;
   for (const auto& shape : work.trained) {
-    if (!on_device) activations = std::max(activations, network.planned_bytes(work.trained_key(shape, stride)));
+    const auto key = work.trained_key(shape, stride);
+    if (!on_device) activations = std::max(activations, network.planned_bytes(key));
+    if (work.training && fused) lent = network.lent_bytes(key);
     if (found.files && work.training) coding = std::max(coding, detail::vae_bytes(found.vae(), {1, shape.width, shape.height}, true));
   }
   // Samples at will, in training, are made one at a time in what training has.
@@ -125,18 +128,20 @@ inline Placement plan_memory(const Recipe& recipe, const Foundation& found, Netw
   }
   size_t all = 0, trained = 0;
   for (const auto& tensor : network.parameters.tensors()) all += tensor.size(), trained += tensor.trainable() ? tensor.size() : 0;
+  const size_t gradients = fused ? lent : trained * sizeof(float);
+  const size_t moments = trained * optimizer_bytes(recipe.train.optimizer);
   Placement placement;
   MemoryPlan& plan = placement.host;
   plan.add("weights", all * sizeof(float));
   if (recipe.train.ema > 0) plan.add("average", trained * sizeof(float));
   if (work.training) {
-    plan.add("gradients", trained * sizeof(float));
-    plan.add("optimizer", trained * optimizer_bytes(recipe.train.optimizer));
+    plan.add("gradients", gradients);
+    plan.add("optimizer", moments);
   }
   // Passes take turns in one arena, and latents are kept before the first step.
   plan.add(detail::name_of_activations(work), activations);
   if (sampling > activations) plan.add("sampling", sampling - activations);
-  const size_t spare = work.training && !recipe.data.random_crop ? activations + trained * 12 : 0;
+  const size_t spare = work.training && !recipe.data.random_crop ? activations + gradients + moments : 0;
   if (coding > spare) plan.add("autoencoder", coding - spare);
   if (on_device) detail::plan_device(found, network, work, placement);
   return placement;

@@ -121,9 +121,21 @@ inline std::vector<Relief> reliefs() {
        }},
       {"train.optimizer: adamw8bit",
        [](Recipe& recipe, PlannedWork&) { return std::exchange(recipe.train.optimizer, "adamw8bit") != "adamw8bit"; }},
+      {"train.fused_backward: true, with train.clip: 0",
+       [](Recipe& recipe, PlannedWork&) {
+         const bool can = recipe.train.accumulation == 1 && recipe.train.optimizer != "prodigy" && !recipe.lora;
+         return can && !std::exchange(recipe.train.fused, true);
+       }},
       {"train.ema: 0", [](Recipe& recipe, PlannedWork&) { return std::exchange(recipe.train.ema, 0.0) > 0; }},
       {"data.resolution: 384", smaller(384)},
       {"data.resolution: 256", smaller(256)},
+      {"samples.batch: 1",
+       [](Recipe& recipe, PlannedWork& work) {
+         std::set<PlannedShape> alone;
+         for (const auto& [n, width, height] : work.sampled) alone.insert({std::min(n, 2), width, height});
+         work.sampled = std::move(alone);
+         return std::exchange(recipe.samples.batch, 1) > 1;
+       }},
       {"samples.prompts of at most 512×512 pixels", [at_most](Recipe&, PlannedWork& work) { return at_most(work.sampled, 512); }},
       {"lora: {rank: 16}",
        [](Recipe& recipe, PlannedWork&) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "compute/fused_step.h"
 #include "compute/graph_runner.h"
 #include "diffusion/foundation.h"
 #include "models/clip_text.h"
@@ -28,6 +29,8 @@ class Network {
 
     void forward() { runner ? runner->forward() : tape.forward(); }
     void backward() { runner ? runner->backward() : tape.backward(); }
+    // Only where our own kernels compute. Returns the gradient's norm.
+    double backward(FusedStep& fused, const OptimizerSettings& settings, long step) { return fused.backward(tape, settings, step); }
   };
 
   // Words' rows of the token table come from the words themselves, so that a word begins with the same
@@ -49,9 +52,9 @@ class Network {
     unet_.emplace(parameters, found.unet, kUNetPrefix, recipe.lora ? &*adapters_ : nullptr);
   }
 
-  void allocate(bool training, bool average) {
+  void allocate(bool training, bool average, bool gradients = true) {
     if (backend_) weights_.emplace(*backend_), passing_memory_ = std::make_shared<PassingMemory>(*backend_);
-    parameters.allocate(training, average);
+    parameters.allocate(training, average, gradients);
   }
 
   // Everything, from the seed.
@@ -121,7 +124,14 @@ class Network {
     return pass.tape.lay_out() * sizeof(float);
   }
 
-  // The same for a device, beside the weights and gradients there, of which `weights` knows afterwards.
+  // What gradients need in a fused step.
+  size_t lent_bytes(const PassKey& key) {
+    Pass pass(pool, true);
+    build(pass, key);
+    return FusedStep::lent_size(pass.tape) * sizeof(float);
+  }
+
+  // What a pass needs on a device, beside the weights and gradients there, of which `weights` knows afterwards.
   GraphRunner::Needs planned_graph(const PassKey& key, DeviceWeights& weights) {
     Pass pass(pool, key.use == Use::training);
     build(pass, key);

@@ -28,7 +28,7 @@ inline void add_noise(const NoiseLevel& at, const std::vector<float>& x0, const 
   for (size_t i = 0; i < x.size(); i++) x[i] = a * x0[i] + s * noise[i];
 }
 
-// What becomes of a latent. The noise is starting_noise(settings.seed).
+// What becomes of a latent. The noise is starting_noise(settings.seeds).
 inline std::vector<float> sample_from_picture(const Schedule& schedule, const SamplerSettings& settings,
                                               const std::vector<float>& original, double strength,
                                               const Denoiser& denoise, const Progress& progress = {},
@@ -37,7 +37,7 @@ inline std::vector<float> sample_from_picture(const Schedule& schedule, const Sa
   const auto levels = sampling_levels(schedule, settings);
   const size_t all = levels.size() - 1, steps = steps_of_strength(all, strength);
   if (steps == 0) return original;
-  auto x = starting_noise(settings.seed, original.size());
+  auto x = starting_noise(settings.seeds, original.size());
   if (steps < all) add_noise(levels[all - steps], original, std::vector<float>(x), x);
   if (keep) keep(levels[all - steps], x);
   sample_from(schedule, settings, levels, all - steps, x, denoise, progress, keep);

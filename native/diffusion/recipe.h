@@ -54,7 +54,7 @@ struct Recipe {
     bool prediction_of_base = false;
     LearningRate learning_rate;
     std::string optimizer = "adamw", precision = "auto";
-    bool text_encoder = false, checkpointing = false;
+    bool text_encoder = false, checkpointing = false, fused = false;
     double text_encoder_rate = 0, noise_offset = 0;
     double beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0, clip = 1, ema = 0;
   } train;
@@ -62,6 +62,7 @@ struct Recipe {
     std::vector<Prompt> prompts;
     SamplerSettings sampler;
     double guidance = 1;
+    int batch = 1;  // pictures that are made at once
     bool average = false;  // made with the running average of the weights
   } samples;
   struct Validation {
@@ -159,6 +160,7 @@ inline Recipe::Train read_train(const Settings& s) {
   if (s.has("optimizer")) train.optimizer = s.one_of("optimizer", {"adamw", "adamw8bit", "prodigy"});
   if (s.has("precision")) train.precision = s.one_of("precision", {"auto", "f32", "bf16", "f16"});
   if (s.has("gradient_checkpointing")) train.checkpointing = s.flag("gradient_checkpointing");
+  if (s.has("fused_backward")) train.fused = s.flag("fused_backward");
   if (s.has("text_encoder")) train.text_encoder = s.flag("text_encoder");
   if (s.has("text_encoder_learning_rate")) train.text_encoder_rate = s.real("text_encoder_learning_rate", 0, 1);
   if (s.has("min_snr_gamma")) train.schedule.min_snr_gamma = s.real("min_snr_gamma", 1e-12, 100);
@@ -169,7 +171,7 @@ inline Recipe::Train read_train(const Settings& s) {
   train.beta2 = below_one(s, "beta2", 0);
   train.epsilon = s.real("epsilon", 1e-30, 1);
   train.weight_decay = s.real("weight_decay", 0, 1);
-  train.clip = s.real("clip", 1e-30, 1000);
+  train.clip = s.real("clip", 0, 1000);
   train.ema = s.real("ema", 0, 0.9999999);
   return train;
 }
@@ -214,6 +216,7 @@ inline Recipe::Samples read_samples(const Settings& s) {
   Recipe::Samples samples;
   samples.sampler = read_sampler(s);
   samples.guidance = s.real("guidance", 0, 100);
+  if (s.has("batch")) samples.batch = small(s, "batch", 1, 64);
   samples.average = s.one_of("weights", {"ema", "raw"}) == "ema";
   const Json& prompts = s.value("prompts");
   if (!prompts.is_array()) throw s.wrong("prompts", "is not a list");

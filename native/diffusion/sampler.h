@@ -15,6 +15,7 @@
 #include "diffusion/samplers/ddim.h"
 #include "diffusion/samplers/dpmpp_2m.h"
 #include "diffusion/samplers/euler.h"
+#include "diffusion/samplers/fresh_noise.h"
 #include "diffusion/samplers/heun.h"
 #include "diffusion/samplers/levels.h"
 #include "diffusion/samplers/settings.h"
@@ -33,18 +34,11 @@ using Keep = std::function<void(const NoiseLevel&, std::vector<float>& x)>;
 
 inline std::unique_ptr<Sampler> make_sampler(const SamplerSettings& settings) {
   check_sampler(settings);
-  if (settings.name == "ddim") return std::make_unique<Ddim>(settings.noise(), settings.seed);
+  if (settings.name == "ddim") return std::make_unique<Ddim>(settings.noise(), settings.seeds);
   if (settings.name == "heun") return std::make_unique<Heun>();
   if (settings.name == "unipc") return std::make_unique<UniPc>();
   if (settings.multistep()) return std::make_unique<Dpmpp2m>();
-  return std::make_unique<Euler>(settings.noise(), settings.seed);
-}
-
-// The noise that the picture of a seed begins with.
-inline std::vector<float> starting_noise(uint64_t seed, size_t count) {
-  std::vector<float> noise(count);
-  RandomStream(seed, Purpose::sample_noise).fill_normal(noise.data(), count);
-  return noise;
+  return std::make_unique<Euler>(settings.noise(), settings.seeds);
 }
 
 // The last steps of a walk, from levels[begin], where x is, to the picture.

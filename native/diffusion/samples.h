@@ -1,8 +1,10 @@
 // Samples: a picture for each prompt of the recipe, as a PNG file and an event.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "diffusion/inpainting.h"
@@ -38,22 +40,31 @@ inline Canvas canvas_of(const Prompt& prompt) {
   return canvas;
 }
 
+inline std::vector<float> of_picture(const std::vector<float>& all, size_t index, size_t pictures) {
+  const auto begin = all.begin() + static_cast<std::ptrdiff_t>(index * (all.size() / pictures));
+  return {begin, begin + static_cast<std::ptrdiff_t>(all.size() / pictures)};
+}
+
 }  // namespace detail
 
-// Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass of two.
-// With guidance 1 the negative has no part in it. What the model sees beside x at each place is `beside`.
-inline Denoiser guided_denoiser(const Context& c, const Prompt& prompt, const LatentSize& size, double guidance) {
+// Prompts that are sampled at once.
+using Prompts = std::vector<const Prompt*>;
+
+// Classifier-free guidance (Ho and Salimans 2022): said = negative + g (prompt - negative), in one pass for
+// all prompts and then all negatives. With guidance 1 the negatives have no part in it. x: [prompts, H, W, C].
+inline Denoiser guided_denoiser(const Context& c, const Prompts& prompts, const LatentSize& size, double guidance) {
   const bool guided = guidance != 1;
-  std::vector<ReadText> texts{heard(c, c.reader.prompt(prompt.text), prompt.text)};
-  if (guided) texts.push_back(heard(c, c.reader.prompt(prompt.negative), prompt.negative));
+  std::vector<ReadText> texts;
+  for (const Prompt* prompt : prompts) texts.push_back(heard(c, c.reader.prompt(prompt->text), prompt->text));
+  for (const Prompt* prompt : prompts)
+    if (guided) texts.push_back(heard(c, c.reader.prompt(prompt->negative), prompt->negative));
   const TextInput text = text_input(c, std::move(texts), false);
-  auto& pass = c.network.pass({Network::Use::sampling, guided ? 2 : 1, size.height, size.width, text.chunks});
-  return [&pass, text, guided, g = static_cast<float>(guidance)](double t, const std::vector<float>& at, std::vector<float>& said) {
+  const size_t count = text.texts.size();
+  auto& pass = c.network.pass({Network::Use::sampling, static_cast<int>(count), size.height, size.width, text.chunks});
+  return [&pass, text, guided, count, g = static_cast<float>(guidance)](double t, const std::vector<float>& at, std::vector<float>& said) {
     fill_texts(pass, text);
-    for (size_t i = 0; i < (guided ? 2u : 1u); i++) {
-      std::copy(at.begin(), at.end(), pass.latent->data + i * at.size());
-      pass.timesteps->data[i] = static_cast<float>(t);
-    }
+    for (size_t i = 0; i < (guided ? 2u : 1u); i++) std::copy(at.begin(), at.end(), pass.latent->data + i * at.size());
+    std::fill_n(pass.timesteps->data, count, static_cast<float>(t));
     pass.forward();
     const float *with = pass.said->data, *without = with + said.size();
     for (size_t i = 0; i < said.size(); i++) said[i] = guided ? without[i] + g * (with[i] - without[i]) : with[i];
@@ -65,10 +76,13 @@ struct SampledPicture {
   std::vector<uint8_t> rgb;
 };
 
-inline SampledPicture sample_picture(const Context& c, const Prompt& prompt, const Preview& preview = {}) {
+// All of one size, steps, guidance and chunks; one that begins from a picture is alone.
+inline std::vector<SampledPicture> sample_pictures(const Context& c, const Prompts& prompts, const Preview& preview = {}) {
+  const Prompt& prompt = *prompts.front();
   SamplerSettings settings = c.recipe.samples.sampler;
   settings.steps = prompt.steps.value_or(settings.steps);
-  settings.seed = prompt.seed;
+  settings.seeds.clear();
+  for (const Prompt* one : prompts) settings.seeds.push_back(one->seed);
   std::optional<Canvas> canvas;
   if (prompt.picture) canvas = detail::canvas_of(prompt);
   const int width = canvas ? canvas->width : prompt.width.value_or(c.state.width);
@@ -85,27 +99,30 @@ inline SampledPicture sample_picture(const Context& c, const Prompt& prompt, con
     hide_masked(canvas ? canvas->mask : make_mask(width, height, 1), width, height, rgb);
     c.space.encode(rgb, width, height, nullptr, masked);
   }
-  Denoiser denoise = guided_denoiser(c, prompt, size, prompt.guidance.value_or(c.recipe.samples.guidance));
+  Denoiser denoise = guided_denoiser(c, prompts, size, prompt.guidance.value_or(c.recipe.samples.guidance));
   if (c.foundation.inpaints()) denoise = inpainting_denoiser(size, mask, masked, denoise);
 
   std::vector<float> x;
   if (!canvas) {
-    x = starting_noise(prompt.seed, size.count());
+    x = starting_noise(settings.seeds, size.count() * prompts.size());
     sample_latent(c.schedule, settings, x, denoise, preview);
   } else if (prompt.mask || prompt.outpaint) {
     x = inpaint_latent(c.schedule, settings, size, original, mask, prompt.strength, denoise, preview);
   } else {
     x = sample_from_picture(c.schedule, settings, original, prompt.strength, denoise, preview);
   }
-  SampledPicture result{width, height, c.space.decode(x, width, height)};
+  std::vector<SampledPicture> made;
+  for (size_t i = 0; i < prompts.size(); i++)
+    made.push_back({width, height, c.space.decode(detail::of_picture(x, i, prompts.size()), width, height)});
   if (prompt.mask || prompt.outpaint) {
     // What the mask leaves out is the picture itself, not what an autoencoder makes of it.
-    for (size_t i = 0; i < result.rgb.size(); i++) {
+    auto& rgb = made.front().rgb;
+    for (size_t i = 0; i < rgb.size(); i++) {
       const float m = canvas->mask.values[i / 3];
-      result.rgb[i] = static_cast<uint8_t>(std::lround(m * static_cast<float>(result.rgb[i]) + (1 - m) * static_cast<float>(canvas->rgb[i])));
+      rgb[i] = static_cast<uint8_t>(std::lround(m * static_cast<float>(rgb[i]) + (1 - m) * static_cast<float>(canvas->rgb[i])));
     }
   }
-  return result;
+  return made;
 }
 
 namespace detail {
@@ -128,34 +145,10 @@ inline std::string write_picture(const fs::path& file, const SampledPicture& pic
 
 }  // namespace detail
 
-// Files are named by all that makes a sample what it is: made again, it is the same file.
-inline void make_sample(const Context& c, int index, const std::string& request) {
+// Files are named by all that makes a sample what it is: made again, alone or beside others, it is the same file.
+inline void keep_sample(const Context& c, int index, const SampledPicture& picture, const std::string& request) {
   const auto& settings = c.recipe.samples;
   const Prompt& prompt = settings.prompts[static_cast<size_t>(index)];
-  // A look at what is being made, no more often than every two seconds.
-  auto shown = std::chrono::steady_clock::now();
-  const fs::path preview_file = c.samples_folder / ("preview-p" + std::to_string(index) + ".png");
-  const Preview preview = [&](int step, int steps, const std::vector<float>& x0) {
-    const auto now = std::chrono::steady_clock::now();
-    if (step == steps || now - shown < std::chrono::seconds(2)) return;
-    shown = now;
-    SampledPicture look{prompt.width.value_or(c.state.width), prompt.height.value_or(c.state.height), {}};
-    if (prompt.picture) {
-      const Pads pads = prompt.outpaint.value_or(Pads{});
-      look.width = prompt.picture->width + pads.left + pads.right, look.height = prompt.picture->height + pads.top + pads.bottom;
-    }
-    look.rgb = c.space.glance(x0, look.width, look.height);
-    detail::write_picture(preview_file, look);
-    c.conversation.say("preview", {{"step", c.state.step},
-                                   {"epoch", c.epoch},
-                                   {"prompt", index},
-                                   {"sampling_step", step},
-                                   {"sampling_steps", steps},
-                                   {"file", preview_file.string()}});
-  };
-  const SampledPicture picture = sample_picture(c, prompt, preview);
-  std::error_code gone_already;
-  fs::remove(preview_file, gone_already);
   const int steps = prompt.steps.value_or(settings.sampler.steps);
   const double scale = prompt.guidance.value_or(settings.guidance);
   const std::string name = checkpoint_name(c.state.step) + "-p" + std::to_string(index) + "-seed" +
@@ -180,22 +173,81 @@ inline void make_sample(const Context& c, int index, const std::string& request)
   c.conversation.say("sample", event);
 }
 
+// Prompts of the recipe, by index, that can be made at once. Of the first a look is shown while they are.
+inline void make_samples_at_once(const Context& c, const std::vector<int>& indices, const std::string& request) {
+  Prompts prompts;
+  for (const int index : indices) prompts.push_back(&c.recipe.samples.prompts[static_cast<size_t>(index)]);
+  const Prompt& prompt = *prompts.front();
+  const int index = indices.front();
+  // No more often than every two seconds.
+  auto shown = std::chrono::steady_clock::now();
+  const fs::path preview_file = c.samples_folder / ("preview-p" + std::to_string(index) + ".png");
+  const Preview preview = [&](int step, int steps, const std::vector<float>& x0) {
+    const auto now = std::chrono::steady_clock::now();
+    if (step == steps || now - shown < std::chrono::seconds(2)) return;
+    shown = now;
+    SampledPicture look{prompt.width.value_or(c.state.width), prompt.height.value_or(c.state.height), {}};
+    if (prompt.picture) {
+      const Pads pads = prompt.outpaint.value_or(Pads{});
+      look.width = prompt.picture->width + pads.left + pads.right, look.height = prompt.picture->height + pads.top + pads.bottom;
+    }
+    look.rgb = c.space.glance(detail::of_picture(x0, 0, prompts.size()), look.width, look.height);
+    detail::write_picture(preview_file, look);
+    c.conversation.say("preview", {{"step", c.state.step},
+                                   {"epoch", c.epoch},
+                                   {"prompt", index},
+                                   {"sampling_step", step},
+                                   {"sampling_steps", steps},
+                                   {"file", preview_file.string()}});
+  };
+  const auto made = sample_pictures(c, prompts, preview);
+  std::error_code gone_already;
+  fs::remove(preview_file, gone_already);
+  for (size_t i = 0; i < made.size(); i++) keep_sample(c, indices[i], made[i], request);
+}
+
+// The prompts in order, and together what can be: a picture must not depend on what is made beside it, so texts
+// of other lengths, which would be filled up to the longest, are apart.
+inline std::vector<std::vector<int>> sample_batches(const Context& c, const std::vector<int>& indices) {
+  const auto& samples = c.recipe.samples;
+  const auto kind = [&](const Prompt& prompt) {
+    const double guidance = prompt.guidance.value_or(samples.guidance);
+    const size_t negative = guidance == 1 ? 0 : c.reader.prompt(prompt.negative).chunks.size();
+    return std::tuple(prompt.width.value_or(c.state.width), prompt.height.value_or(c.state.height),
+                      prompt.steps.value_or(samples.sampler.steps), guidance,
+                      std::max(c.reader.prompt(prompt.text).chunks.size(), negative));
+  };
+  std::vector<std::vector<int>> batches;
+  for (const int index : indices) {
+    const Prompt& prompt = samples.prompts[static_cast<size_t>(index)];
+    const auto joins = [&](const std::vector<int>& batch) {
+      const Prompt& first = samples.prompts[static_cast<size_t>(batch.front())];
+      return batch.size() < static_cast<size_t>(samples.batch) && !prompt.picture && !first.picture &&
+             !c.foundation.inpaints() && kind(prompt) == kind(first);
+    };
+    const auto found = std::find_if(batches.begin(), batches.end(), joins);
+    if (found == batches.end()) batches.push_back({index});
+    else found->push_back(index);
+  }
+  return batches;
+}
+
 // Returns false if go_on() ended it.
 template <class GoOn>
 bool make_samples(const Context& c, const Wishes::Samples& wish, const GoOn& go_on) {
   const int count = static_cast<int>(c.recipe.samples.prompts.size());
   std::vector<int> prompts;
-  if (wish.prompts) prompts = *wish.prompts;
-  else
-    for (int i = 0; i < count; i++) prompts.push_back(i);
+  for (int i = 0; !wish.prompts && i < count; i++) prompts.push_back(i);
+  for (const int index : wish.prompts.value_or(std::vector<int>())) {
+    if (index < count) prompts.push_back(index);
+    else c.conversation.warn("COMMAND_REFUSED", "sample: there is no prompt " + std::to_string(index));
+  }
   const UseAverage use(c.network, c.recipe.samples.average);
-  for (size_t i = 0; i < prompts.size(); i++) {
-    if (prompts[i] >= count) {
-      c.conversation.warn("COMMAND_REFUSED", "sample: there is no prompt " + std::to_string(prompts[i]));
-      continue;
-    }
-    make_sample(c, prompts[i], wish.request);
-    c.conversation.say("progress", {{"phase", "samples"}, {"done", i + 1}, {"total", prompts.size()}});
+  size_t done = 0;
+  for (const auto& batch : sample_batches(c, prompts)) {
+    make_samples_at_once(c, batch, wish.request);
+    done += batch.size();
+    c.conversation.say("progress", {{"phase", "samples"}, {"done", done}, {"total", prompts.size()}});
     if (!go_on()) return false;
   }
   return true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,7 +40,7 @@ class Session {
     space_ = make_space(foundation_, job_, state_, network_->pool);
     say_hello(program);
     require_memory(training);
-    network_->allocate(training, recipe_.train.ema > 0);
+    network_->allocate(training, recipe_.train.ema > 0, !fuses());
     load(training);
     if (data_) batches_.emplace(job_.seed, entries_of(data_->train), recipe_.train.batch, recipe_.train.accumulation);
     last_save_ = Clock::now();
@@ -77,9 +78,10 @@ class Session {
     const auto start = Clock::now();
     const int64_t step = state_.step + 1;
     const Batches::Step plan = batches_->at(step);
+    const OptimizerSettings settings = settings_at(step);
     network_->parameters.zero_gradients();
     std::vector<const Item*> items;
-    double loss = 0;
+    double loss = 0, norm = 0;
     for (const MicroBatch& batch : plan.micro_batches) {
       const size_t first = items.size();
       for (const auto& appearance : batch) items.push_back(&data_->train[appearance.item]);
@@ -88,10 +90,10 @@ class Session {
       pass.forward();
       refuse_infinite(step, pass.loss->losses, std::span(items).subspan(first));
       loss += pass.loss->total();
-      pass.backward();
+      if (fused_) norm = pass.backward(*fused_, settings, step);
+      else pass.backward();
     }
-    const OptimizerSettings settings = settings_at(step);
-    const double norm = optimizer_->step(network_->pool, settings, step);
+    if (!fused_) norm = optimizer_->step(network_->pool, settings, step);
     if (!std::isfinite(norm)) throw not_finite("gradient", step, items);
     network_->weights_changed();
     state_.step = step;
@@ -209,6 +211,9 @@ class Session {
                                   "error", "acknowledged", "done", "evaluate", "save", "stop", "set"}},
                                 {"parameters", network_->parameters.count()},
                                 {"trained", network_->parameters.trained_count()}});
+    if (recipe_.train.fused && !fuses())
+      conversation_.warn("FUSED_UNUSED", "gradients come back from this device together; train.fused_backward is not used",
+                         "Leave train.fused_backward out.");
     if (recipe_.train.precision == "bf16" || recipe_.train.precision == "f16")
       conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + recipe_.train.precision + " is not used",
                          "Leave train.precision at auto.");
@@ -260,11 +265,15 @@ class Session {
       }
     }
     const auto chunks_of = [this](const std::string& text) { return static_cast<int>(reader_->prompt(text).chunks.size()); };
+    std::map<std::pair<int, int>, int> alike;
     for (const auto& prompt : recipe_.samples.prompts) {
       const Pads pads = prompt.outpaint.value_or(Pads{});
       const int width = prompt.picture ? prompt.picture->width + pads.left + pads.right : prompt.width.value_or(state_.width);
       const int height = prompt.picture ? prompt.picture->height + pads.top + pads.bottom : prompt.height.value_or(state_.height);
-      work.sampled.insert({prompt.guidance.value_or(recipe_.samples.guidance) == 1 ? 1 : 2, width, height});
+      const int guided = prompt.guidance.value_or(recipe_.samples.guidance) == 1 ? 1 : 2;
+      int& together = alike[{width, height}];
+      if (together < recipe_.samples.batch) together++;
+      work.sampled.insert({guided * (prompt.picture ? 1 : together), width, height});
       work.prompt_chunks = std::max({work.prompt_chunks, chunks_of(prompt.text), chunks_of(prompt.negative)});
     }
     return work;
@@ -278,8 +287,12 @@ class Session {
       if (own_) read_base(own_->weights, network_->parameters, Network::kWordTable);
     }
     if (training) optimizer_ = make_optimizer(recipe_.train.optimizer, network_->parameters);
+    if (training && fuses()) fused_.emplace(network_->parameters, *optimizer_);
     if (job_.resume) read_weights(*job_.resume, network_->parameters, state_, optimizer_.get(), recipe_.keeps_trained_only());
   }
+
+  // A device's gradients come back together.
+  bool fuses() const { return recipe_.train.fused && job_.device == "cpu"; }
 
   static std::vector<Batches::Entry> entries_of(const std::vector<Item>& items) {
     std::vector<Batches::Entry> entries;
@@ -390,6 +403,7 @@ class Session {
   std::unique_ptr<TextReader> reader_;
   std::unique_ptr<LatentSpace> space_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<FusedStep> fused_;
   std::optional<Batches> batches_;
   std::set<std::string> warned_;
   Clock::time_point last_save_;

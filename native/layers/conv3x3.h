@@ -47,6 +47,8 @@ struct Conv3x3 : Layer {
     if (e != nullptr && r != nullptr) throw std::logic_error("conv3x3 adds e or r, not both");
     const bool learns = w->trainable || low_rank != nullptr;
     if (learns) keeps(x);
+    trains({w, b});
+    if (low_rank != nullptr) trains(low_rank->blocks());
     residual = r;
     y = makes({x->shape.n, geometry.out_height, geometry.out_width, w->out}, learns);
   }

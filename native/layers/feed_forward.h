@@ -27,6 +27,7 @@ struct FeedForward : Layer {
 
   FeedForward(Tape& tape, Value* x, Weights w, Value* residual_value = nullptr)
       : Layer(tape), x(keeps(reads(x))), r(reads(residual_value)), w(w) {
+    trains({w.value, w.gate, w.down, w.value_bias, w.gate_bias, w.down_bias});
     residual = r;
     y = makes(x->shape, w.down->trainable);
   }

@@ -36,6 +36,7 @@ struct GroupNorm : Layer {
       throw std::invalid_argument(std::to_string(channels) + " channels can't be normalized in " +
                                   std::to_string(groups) + " groups of the same size");
     }
+    trains({gamma, beta});
     y = makes({x->shape.n, x->shape.h, x->shape.w, channels}, gamma->trainable);
     statistics = saves({x->shape.n, 1, groups, 2});
   }

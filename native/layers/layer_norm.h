@@ -18,6 +18,7 @@ struct LayerNorm : Layer {
 
   LayerNorm(Tape& tape, Value* x, Block* gamma, Block* beta, float epsilon = 1e-5f)
       : Layer(tape), x(keeps(reads(x))), gamma(gamma), beta(beta), epsilon(epsilon) {
+    trains({gamma, beta});
     y = makes(x->shape, gamma->trainable);
     statistics = saves({x->shape.n, x->shape.h, x->shape.w, 2});
   }

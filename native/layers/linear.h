@@ -34,6 +34,8 @@ struct Linear : Layer {
         low_rank(options.low_rank) {
     const bool learns = w->trainable || low_rank != nullptr;
     if (learns) keeps(x), keeps(x2); // a frozen matrix needs no input for the gradient of its input
+    trains({w, b});
+    if (low_rank != nullptr) trains(low_rank->blocks());
     residual = r;
     y = makes({x->shape.n, x->shape.h, x->shape.w, w->out}, learns);
   }

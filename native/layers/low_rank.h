@@ -23,6 +23,11 @@ struct LowRank {
   int rank() const { return up[0]->in; }
   int columns() const { return up[0]->out; } // of one part
   int width() const { return down->out; }    // of z
+  std::vector<Block*> blocks() const {
+    std::vector<Block*> all{down};
+    all.insert(all.end(), up.begin(), up.end());
+    return all;
+  }
 };
 
 // Rows at a time: what the frozen matrix gave is still in the cache when the low-rank part is added.

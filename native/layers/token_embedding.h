@@ -19,6 +19,7 @@ struct TokenEmbedding : Layer {
       throw std::invalid_argument(std::to_string(ids->shape.tokens()) + " tokens, but the text encoder has " +
                                   std::to_string(positions->in) + " positions");
     }
+    trains({tokens, positions});
     y = makes({ids->shape.n, 1, ids->shape.tokens(), tokens->out}, tokens->trainable);
   }
 

@@ -38,7 +38,7 @@ void check_goldens(Checks& checks, const nlohmann::json& golden) {
   for (const auto& entry : golden["samplers"]) {
     if (!entry.contains("strength")) continue;
     SamplerSettings settings;
-    settings.name = entry["sampler"], settings.steps = entry["steps"], settings.seed = golden["seed"];
+    settings.name = entry["sampler"], settings.steps = entry["steps"], settings.seeds = {golden["seed"]};
     const Schedule schedule = toy_schedule(entry["prediction"] == "v" ? Prediction::v : Prediction::epsilon);
     std::vector<double> told;
     const Denoiser denoise = [&](double t, const Latent& at, Latent& said) {
@@ -77,7 +77,7 @@ void check_strength(Checks& checks, const Schedule& schedule, const SamplerSetti
   };
   checks.holds(settings.name + ": strength 0 is the picture itself",
                from_picture(0) == original && calls == 0);
-  auto from_noise = starting_noise(settings.seed, original.size());
+  auto from_noise = starting_noise(settings.seeds, original.size());
   sample_latent(schedule, settings, from_noise, toy_denoiser);
   checks.holds(settings.name + ": strength 1 is the picture of the prompt alone",
                from_picture(1) == from_noise);
@@ -90,7 +90,7 @@ void check_strength(Checks& checks, const Schedule& schedule, const SamplerSetti
 
 void check_inpainting(Checks& checks, const Schedule& schedule, const SamplerSettings& settings) {
   const Latent original = test_picture(size.count());
-  const auto noise = starting_noise(settings.seed, original.size());
+  const auto noise = starting_noise(settings.seeds, original.size());
   const auto levels = sampling_levels(schedule, settings);
   const auto inpaint = [&](const Mask& mask, double strength, const Denoiser& denoise = toy_denoiser,
                            const Progress& progress = {}) {
@@ -149,7 +149,7 @@ void check_nine_channels(Checks& checks) {
                input.begin() + static_cast<std::ptrdiff_t>(place * 7 + 3));
     toy_denoiser(t, x, said);
   };
-  auto x = starting_noise(5, size.count()), plain = x;
+  auto x = starting_noise({5}, size.count()), plain = x;
   sample_latent(schedule, {}, x, inpainting_denoiser(size, half_mask(), masked, model));
   sample_latent(schedule, {}, plain, toy_denoiser);
   checks.holds("an inpainting model is walked with as any other", wrong == 0 && x == plain);
@@ -205,7 +205,7 @@ int main(int argc, char** argv) {
   check_goldens(checks, golden);
   for (const auto& name : known_samplers()) {
     SamplerSettings settings;
-    settings.name = name, settings.steps = 10, settings.seed = 21;
+    settings.name = name, settings.steps = 10, settings.seeds = {21};
     const Schedule schedule = toy_schedule(Prediction::v);
     check_strength(checks, schedule, settings);
     check_inpainting(checks, schedule, settings);

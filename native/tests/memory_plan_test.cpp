@@ -72,10 +72,11 @@ void advice() {
 }
 
 // What a small model takes is what was planned, but for a few MiB.
-void as_taken() {
+void as_taken(bool fused) {
   UNetConfig config;
   config.model_channels = 64, config.channel_multipliers = {1, 2, 4}, config.attention_levels = {0, 1, 2};
   Recipe recipe = recipe_of(false, false);
+  recipe.train.fused = fused;
   Foundation found = foundation_of(config);
   found.text.vocabulary = 100, found.text.layers = 1;
   // Not getrusage: its peak begins with that of the process which started this one.
@@ -89,23 +90,25 @@ void as_taken() {
   Network network(found, recipe, "cpu", 1);
   const PlannedWork work{true, 1, false, {{4, 32, 32}}, {}};
   const size_t expected = plan_memory(recipe, found, network, work).host.total() - Placement::kProgram, before = resident();
-  network.allocate(true, true);
+  network.allocate(true, true, !fused);
   network.parameters.initialize(1);
   AdamW optimizer(network.parameters);
   auto& pass = network.pass({Network::Use::training, 4, 32, 32});
   for (Value* value : {pass.latent, pass.timesteps, pass.context, pass.loss->target, pass.loss->weights})
     std::fill(value->data, value->data + value->shape.size(), 0.5f);
   pass.forward();
-  pass.backward();
-  optimizer.step(network.pool, {}, 1);
+  std::optional<FusedStep> step;
+  if (fused) step.emplace(network.parameters, optimizer), pass.backward(*step, {}, 1);
+  else pass.backward(), optimizer.step(network.pool, {}, 1);
   const double taken = (double)(resident() - before);
-  checks.expect("taken is what was planned", std::abs(taken / (double)expected - 1), 0.08);
+  checks.expect(std::string(fused ? "fused, " : "") + "taken is what was planned", std::abs(taken / (double)expected - 1), 0.08);
 }
 
 } // namespace
 
 int main() {
-  as_taken();
+  as_taken(false);
+  as_taken(true);
   full_size();
   advice();
   return checks.exit_code();

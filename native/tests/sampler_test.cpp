@@ -61,7 +61,7 @@ void check_noise_offset(Checks& checks, const nlohmann::json& golden) {
 
 SamplerSettings settings_of(const nlohmann::json& entry, uint64_t seed) {
   SamplerSettings settings;
-  settings.name = entry["sampler"], settings.steps = entry["steps"], settings.seed = seed;
+  settings.name = entry["sampler"], settings.steps = entry["steps"], settings.seeds = {seed};
   settings.spacing = spacing_of(entry["spacing"]);
   settings.karras = entry.value("karras", false);
   if (entry.contains("eta")) settings.eta = entry["eta"].get<double>();
@@ -100,7 +100,7 @@ void check_refusals(Checks& checks) {
   const Schedule schedule = toy_schedule(Prediction::v);
   const auto refuses = [&](const std::string& words, const SamplerSettings& settings) {
     checks.holds("refused: " + words, refused(words, [&] {
-                   auto x = starting_noise(5, 4);
+                   auto x = starting_noise({5}, 4);
                    sample_latent(schedule, settings, x, toy_denoiser);
                  }));
   };

@@ -54,7 +54,7 @@ inline void check_old_runs(Checks& checks) {
     const Schedule schedule = toy_schedule(prediction);
     for (const std::string name : {"ddim", "dpm++2m"}) {
       for (const int steps : {1, 2, 7, 20, 50, 333, 1000}) {
-        auto x = starting_noise(5, 1003);
+        auto x = starting_noise({5}, 1003);
         const Latent before = sample_as_before(schedule, name == "ddim", steps, x);
         SamplerSettings settings;
         settings.name = name, settings.steps = steps;
@@ -75,7 +75,7 @@ inline void check_any_steps(Checks& checks) {
           SamplerSettings settings;
           settings.name = name, settings.spacing = spacing, settings.steps = steps;
           settings.karras = steps == 1500;
-          auto x = starting_noise(5, 64);
+          auto x = starting_noise({5}, 64);
           int calls = 0, told = 0;
           double last = std::numeric_limits<double>::infinity();
           bool in_order = true;
@@ -111,7 +111,7 @@ inline void check_any_steps(Checks& checks) {
 inline void check_equal_formulas(Checks& checks) {
   const Schedule schedule = toy_schedule(Prediction::v);
   const auto sample = [&](const SamplerSettings& settings) {
-    auto x = starting_noise(5, 64);
+    auto x = starting_noise({5}, 64);
     sample_latent(schedule, settings, x, toy_denoiser);
     return x;
   };
@@ -122,16 +122,16 @@ inline void check_equal_formulas(Checks& checks) {
   alike("euler-a is ddim with eta 1", {.name = "euler-a"}, {.name = "ddim", .eta = 1});
   alike("euler-a with eta 0 is euler", {.name = "euler-a", .eta = 0}, {.name = "euler"});
   checks.holds("the same seed, the same picture",
-               sample({.name = "euler-a", .seed = 3}) == sample({.name = "euler-a", .seed = 3}));
+               sample({.name = "euler-a", .seeds = {3}}) == sample({.name = "euler-a", .seeds = {3}}));
   checks.holds("another seed, another picture",
-               sample({.name = "euler-a", .seed = 3}) != sample({.name = "euler-a", .seed = 4}));
+               sample({.name = "euler-a", .seeds = {3}}) != sample({.name = "euler-a", .seeds = {4}}));
 }
 
 // Halving the steps' length divides the error by 2 to the power of the sampler's order.
 inline void check_orders(Checks& checks) {
   const Schedule schedule = toy_schedule(Prediction::v);
   const auto sample = [&](const std::string& name, int steps) {
-    auto x = starting_noise(5, 64);
+    auto x = starting_noise({5}, 64);
     sample_latent(schedule, {.name = name, .steps = steps, .karras = true}, x, toy_denoiser);
     return x;
   };

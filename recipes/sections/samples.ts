@@ -71,6 +71,10 @@ export const samples = z
     eta: share('Fresh noise of a step, for ddim and euler-a; left out: 0 and 1').optional(),
     steps: int('Sampling steps').min(1).max(1000).default(20),
     guidance: guidance('Classifier-free guidance; left out: 7 with sd1, else 3').optional(),
+    batch: int('Pictures of one size that are made at once: quicker on a GPU, and more memory')
+      .min(1)
+      .max(64)
+      .default(1),
     weights: z.enum(['ema', 'raw']).describe('Weights that samples are made with').default('ema'),
   })
   .describe('Samples');

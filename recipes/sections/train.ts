@@ -69,7 +69,7 @@ export const train = z
     beta2: z.number().min(0).lt(1).describe('AdamW: decay of the second moment').default(0.99),
     epsilon: z.number().positive().max(1).describe('AdamW: epsilon').default(1e-8),
     weight_decay: z.number().min(0).max(1).describe('AdamW: decoupled weight decay').default(0.01),
-    clip: z.number().positive().max(1000).describe('Largest gradient norm').default(1),
+    clip: z.number().min(0).max(1000).describe('Largest gradient norm; 0: any').default(1),
     ema: z
       .number()
       .min(0)
@@ -83,5 +83,8 @@ export const train = z
     gradient_checkpointing: flag(
       'Compute activations again instead of keeping them; left out: with sd1',
     ).optional(),
+    fused_backward: flag(
+      'Use gradients as they come and keep none: with clip 0, accumulation 1 and an AdamW, on a CPU',
+    ).default(false),
   })
   .describe('Training');

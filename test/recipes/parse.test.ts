@@ -247,6 +247,16 @@ describe('what is wrong is named, with its place and what to do', () => {
       'data.regularisation_folder: the same as data.folder (line 1). Name a folder of other pictures of the class.',
     ],
     [
+      'clipping of gradients that are not kept',
+      `${data}train: {fused_backward: true}`,
+      'train.clip: does not go with train.fused_backward, which keeps no gradients (line 3). Set it to 0: the norm is known when all gradients have gone by; or leave train.fused_backward out.',
+    ],
+    [
+      'accumulating gradients that are not kept',
+      `${data}train: {fused_backward: true, clip: 0, accumulation: 2}`,
+      'train.accumulation: does not go with train.fused_backward, which keeps no gradients (line 3). Set it to 1; or leave train.fused_backward out.',
+    ],
+    [
       'an ending without a dot',
       'data: {folder: x, caption_extension: [txt]}',
       'data.caption_extension.0: "txt" is not allowed (line 1). Allowed: an ending with its dot, such as .txt.',

@@ -74,7 +74,7 @@ class LoraTrial {
     const auto places = static_cast<size_t>(side) * static_cast<size_t>(side);
     ScheduleSettings schedule;
     schedule.prediction = base_.prediction().value_or(Prediction::epsilon);
-    auto z = starting_noise(settings_.seed, places * out);
+    auto z = starting_noise({settings_.seed}, places * out);
     sample_latent(Schedule(schedule), {.name = "ddim", .steps = settings_.steps}, z,
                   [&](double timestep, const std::vector<float>& from, std::vector<float>& to) {
                     for (size_t p = 0; p < places; p++) std::copy_n(from.begin() + static_cast<ptrdiff_t>(p * out), std::min(in, out), x->data + p * in);

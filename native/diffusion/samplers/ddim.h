@@ -5,15 +5,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
-#include "compute/rng.h"
+#include "diffusion/samplers/fresh_noise.h"
 #include "diffusion/samplers/step.h"
 
 namespace tiller {
 
 class Ddim : public Sampler {
  public:
-  Ddim(double eta, uint64_t seed) : eta_(eta), seed_(seed) {}
+  Ddim(double eta, std::vector<uint64_t> seeds) : eta_(eta), seeds_(std::move(seeds)) {}
 
   void step(const Step& step) override {
     auto& x = step.x;
@@ -25,15 +27,12 @@ class Ddim : public Sampler {
     const auto of_x = static_cast<float>(kept / from.sigma),
                of_x0 = static_cast<float>(to.alpha - from.alpha * kept / from.sigma);
     for (size_t j = 0; j < x.size(); j++) x[j] = of_x * x[j] + of_x0 * step.x0[j];  // (1)
-    if (eta_ == 0) return;
-    RandomStream noise(seed_, Purpose::sampler_step, static_cast<uint32_t>(step.index));
-    const auto of_noise = static_cast<float>(to.sigma * fresh);
-    for (float& value : x) value += of_noise * noise.normal();
+    if (eta_ != 0) add_fresh_noise(x, seeds_, step.index, static_cast<float>(to.sigma * fresh));
   }
 
  private:
   double eta_;
-  uint64_t seed_;
+  std::vector<uint64_t> seeds_;
 };
 
 }  // namespace tiller

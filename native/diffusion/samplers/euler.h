@@ -9,15 +9,17 @@
 #pragma once
 
 #include <cmath>
+#include <utility>
+#include <vector>
 
-#include "compute/rng.h"
+#include "diffusion/samplers/fresh_noise.h"
 #include "diffusion/samplers/step.h"
 
 namespace tiller {
 
 class Euler : public Sampler {
  public:
-  Euler(double eta, uint64_t seed) : eta_(eta), seed_(seed) {}
+  Euler(double eta, std::vector<uint64_t> seeds) : eta_(eta), seeds_(std::move(seeds)) {}
 
   void step(const Step& step) override {
     auto& x = step.x;
@@ -30,14 +32,12 @@ class Euler : public Sampler {
                of_x0 = static_cast<float>(to.alpha * (1 - down * from.alpha / from.sigma)),
                of_noise = static_cast<float>(to.alpha * up);
     for (size_t j = 0; j < x.size(); j++) x[j] = of_x * x[j] + of_x0 * step.x0[j];  // (3)
-    if (eta_ == 0) return;
-    RandomStream noise(seed_, Purpose::sampler_step, static_cast<uint32_t>(step.index));
-    for (float& value : x) value += of_noise * noise.normal();
+    if (eta_ != 0) add_fresh_noise(x, seeds_, step.index, of_noise);
   }
 
  private:
   double eta_;
-  uint64_t seed_;
+  std::vector<uint64_t> seeds_;
 };
 
 }  // namespace tiller

@@ -19,7 +19,7 @@ struct SamplerSettings {
   Spacing spacing = Spacing::trailing;
   bool karras = false;        // Karras's levels instead of the spacing's; dpm++2m-karras has them always
   std::optional<double> eta;  // fresh noise of a step, 0 to 1; left out: 0 for ddim, 1 for euler-a
-  uint64_t seed = 0;          // of that noise
+  std::vector<uint64_t> seeds{0};  // of that noise: one for each picture that is made at once
 
   bool draws() const { return name == "ddim" || name == "euler-a"; }
   bool multistep() const { return name.starts_with("dpm++2m") || name == "unipc"; }

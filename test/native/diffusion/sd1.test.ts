@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readdir, readFile, rm, writeFile, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildNative } from '../../../native/build.ts';
 import { trace } from './harness.ts';
 import { checkpointPath, contents, type JobChanges, newRun, type Place } from './job.ts';
@@ -125,6 +125,28 @@ describe('latents', () => {
     await writeFile(path, flipped);
     expect(await made()).toBe(1);
   });
+
+  test('go on where a kill interrupted them', async () => {
+    const folder = join(root, 'latents');
+    const files = async () => {
+      const all = await readdir(folder, { recursive: true, withFileTypes: true });
+      return all
+        .filter((entry) => entry.isFile())
+        .map(({ name, parentPath }) => join(parentPath, name))
+        .sort();
+    };
+    await rm(folder, { recursive: true, force: true });
+    const recipe = { data: { crop: 'centre' } };
+    await train(await place(), { recipe });
+    const whole = await files();
+    const contents = await Promise.all(whole.map((file) => readFile(file)));
+    // What a kill leaves: files that are whole, none of others, and one under the name it is written by.
+    for (const file of whole.slice(9)) await rm(file);
+    await writeFile(join(dirname(whole[0]!), '.half.tmp-1-1'), contents[0]!.subarray(0, 50));
+    const events = await train(await place(), { recipe });
+    expect(of(events, 'progress').filter(({ phase }) => phase === 'latents')).toHaveLength(13);
+    expect(await Promise.all(whole.map((file) => readFile(file)))).toEqual(contents);
+  });
 });
 
 describe('full fine-tuning', () => {
@@ -138,6 +160,20 @@ describe('full fine-tuning', () => {
     expect(await contents(checkpointPath(torn, LORA_STEPS))).toEqual(await contents(end));
     const names = await tensorsOf(join(end, 'weights.safetensors'));
     expect(names.every((name) => name.startsWith('model.diffusion_model.'))).toBe(true);
+  });
+
+  test('within the backward pass comes to the same bits as after it', async () => {
+    const recipe = (fused_backward: boolean) => ({
+      lora: undefined,
+      train: { text_encoder: false, clip: 0, accumulation: 1, fused_backward },
+    });
+    const [after, within] = [await place(), await place()];
+    const steps = async (where: Place, fused: boolean) =>
+      of(await train(where, { recipe: recipe(fused) }), 'step').map(({ loss }) => loss);
+    expect(await steps(within, true)).toEqual(await steps(after, false));
+    expect(await contents(checkpointPath(within, LORA_STEPS))).toEqual(
+      await contents(checkpointPath(after, LORA_STEPS)),
+    );
   });
 });
 
@@ -175,6 +211,39 @@ describe('other bases', () => {
       code: 65,
       stderr: expect.stringContaining('BASE_INPAINTING') as unknown,
     });
+  });
+});
+
+describe('samples that are made at once', () => {
+  const texts = ['cat', 'dog', `dog ${'and cat '.repeat(50)}`, 'a dog on a cat'];
+  const prompts = [
+    ...texts.map((text, seed) => ({ text, negative: '', seed })),
+    { text: 'cat', negative: 'dog', seed: 5, width: 24, height: 16 },
+    { text: 'dog', negative: '', seed: 6, width: 24, height: 16 },
+    { text: 'dog', negative: '', seed: 7, steps: 3 },
+  ];
+  const made = async (samples: Record<string, unknown>) => {
+    const job = { stage: 'evaluate' as const, epoch: 0, first_step: 0, last_step: 0 };
+    const events = await train(await place(), {
+      ...job,
+      recipe: { samples: { prompts, ...samples } },
+    });
+    const inOrder = of(events, 'sample').toSorted((a, b) => a.prompt - b.prompt);
+    return {
+      hashes: inOrder.map(({ sha256 }) => sha256),
+      turns: of(events, 'progress')
+        .filter(({ phase }) => phase === 'samples')
+        .map(({ done }) => done),
+    };
+  };
+
+  test.each(['dpm++2m', 'euler-a'])('are those made alone, with %s', async (sampler) => {
+    const alone = await made({ sampler });
+    const together = await made({ sampler, batch: 3 });
+    expect(alone.turns).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(together.turns).toEqual([3, 4, 6, 7]);
+    expect(together.hashes).toEqual(alone.hashes);
+    expect(new Set(alone.hashes).size).toBe(7);
   });
 });
 
