@@ -6,6 +6,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { bestOf, listDevices } from '../../cli/devices.ts';
 import { buildNative } from '../../native/build.ts';
 import type { Job, TrainerEvent } from '../../native/protocol.ts';
 import {
@@ -79,6 +80,15 @@ export async function endToEnd(
   } finally {
     await rm(root, { recursive: true, force: true });
   }
+}
+
+/** `device: auto` takes a GPU, and never the processor as a Vulkan device. */
+export async function whatAutoTakes(env: NodeJS.ProcessEnv): Promise<Check> {
+  const devices = (await listDevices(env)).filter(({ kind }) => kind === 'vulkan');
+  const software = devices.filter(({ description }) => description.startsWith('llvmpipe'));
+  const gpus = devices.length - software.length;
+  const ok = devices.length > 0 && bestOf(devices).kind === (gpus > 0 ? 'vulkan' : 'cpu');
+  return { check: 'device: auto passes over software', error: ok ? 0 : 1, limit: 0, ok };
 }
 
 async function compare(

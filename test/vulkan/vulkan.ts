@@ -4,7 +4,7 @@
  */
 import { buildNative } from '../../native/build.ts';
 import { graphPrograms } from '../native/graph-programs.ts';
-import { endToEnd, type Training } from './end-to-end.ts';
+import { endToEnd, type Training, whatAutoTakes } from './end-to-end.ts';
 import { missing, vulkanEnvironment } from './lavapipe.ts';
 import { runProgram, type Outcome } from './program.ts';
 import { row, summary, title, trainingFigures, trainingWords } from './table.ts';
@@ -21,6 +21,14 @@ for (const { name, atLeast } of graphPrograms) {
   outcomes.push(outcome);
   console.log(row(outcome));
 }
+const auto = await whatAutoTakes({ ...process.env, ...found });
+outcomes.push({
+  name: 'device_auto',
+  checks: [auto],
+  seconds: 0,
+  device: '',
+  complaints: auto.ok ? [] : [auto.check],
+});
 const trainings: Training[] = [];
 await endToEnd(found, (outcome) => {
   trainings.push(outcome);
