@@ -3,11 +3,14 @@
  * checkpoint is equal; where it is not, the pair is still shown if the prompt is the same, and the
  * parts that differ are named. Never the nearest epoch in the place of a missing one.
  */
+import { beginningOf, promptLine } from '../db/beginnings.ts';
 import type { ShownSample } from '../db/pages.ts';
 
 export interface Pair {
   readonly text: string;
   readonly negative: string;
+  /** the prompt with what it begins from */
+  readonly line: string;
   readonly a: ShownSample | undefined;
   readonly b: ShownSample | undefined;
   /** The same prompt made by the untouched base, of B's run. */
@@ -24,14 +27,15 @@ const parts: readonly [string, (sample: ShownSample) => string | number][] = [
   ['guidance', (sample) => sample.guidance],
   ['size', (sample) => `${sample.width}×${sample.height}`],
   ['weights', (sample) => sample.weights],
+  ['beginning', beginningOf],
 ];
+/** Parts that are too long to be shown. */
+const unsaid = new Set(['negative prompt', 'beginning']);
 
 const differences = (a: ShownSample, b: ShownSample): string[] =>
   parts
     .filter(([, part]) => part(a) !== part(b))
-    .map(([name, part]) =>
-      name === 'negative prompt' ? name : `${name} (${part(a)} and ${part(b)})`,
-    );
+    .map(([name, part]) => (unsaid.has(name) ? name : `${name} (${part(a)} and ${part(b)})`));
 
 /** The candidate of the same prompt that differs from the sample in the fewest parts. */
 const nearest = (
@@ -78,6 +82,7 @@ export const pairSamples = (
     return {
       text: known.text,
       negative: known.negative,
+      line: promptLine(known),
       a: one,
       b: other,
       zero: same(known, zero),

@@ -81,11 +81,13 @@ export interface ShownSample {
   readonly checkpoint: string | null;
   readonly request: string | null;
   readonly createdAt: number;
+  /** what else its prompt says (db/prompts.ts) */
+  readonly extra: string | null;
 }
 
 const sampleColumns = `s.id, s.epoch, s.step, s.prompt, p.position, p.text, p.negative, s.seed,
   s.sampler, s.sampling_steps AS steps, s.guidance, s.width, s.height, s.weights, s.checkpoint,
-  s.request, s.created_at AS createdAt`;
+  s.request, s.created_at AS createdAt, p.extra`;
 
 /** Samples of a run in the order in which they are shown: by step, then by prompt. */
 export const samplesOfRun = (db: Db, run: string): ShownSample[] =>

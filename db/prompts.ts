@@ -58,7 +58,7 @@ export function addPrompt(
 export const extraOf = ({ extra }: Pick<PromptRow, 'extra'>): PromptExtra =>
   extra === null ? {} : (JSON.parse(extra) as PromptExtra);
 
-function writeExtra(prompt: NewPrompt): string | null {
+export function writeExtra(prompt: PromptExtra): string | null {
   const said = EXTRA.filter((key) => prompt[key] !== undefined).map((key) => [key, prompt[key]]);
   return said.length === 0 ? null : JSON.stringify(Object.fromEntries(said));
 }

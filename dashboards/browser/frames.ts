@@ -101,7 +101,7 @@ export const createFrames = (root: HTMLElement, state: StageState, changed: () =
     image(side, shot) {
       const image = new Image(shot.width, shot.height);
       image.draggable = false;
-      const text = state.pairs[state.shown]?.text || 'empty prompt';
+      const text = state.pairs[state.shown]?.text ?? '';
       image.alt = `${text}, ${letter(side)}: ${nameOf(state, side)}`;
       image.src = `/media/${shot.id}`;
       return image;

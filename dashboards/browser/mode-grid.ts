@@ -33,7 +33,7 @@ export const renderGrid = ({ state, frames, tools, openPair }: ModeContext): voi
   const items = state.pairs.slice(0, MOST_PROMPTS).map((pair, index) => {
     const open = make('button', {
       className: 'pair-open',
-      text: pair.text || 'empty prompt',
+      text: pair.text,
       attributes: { type: 'button', title: pair.text },
     });
     open.addEventListener('click', () => openPair(index));

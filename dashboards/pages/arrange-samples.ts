@@ -1,5 +1,6 @@
 /** The samples of a run as a grid: a row for each time that samples were made, a column an identity. */
 import type { ShownSample } from '../../db/pages.ts';
+import { beginningOf } from '../../db/beginnings.ts';
 import { extraOf } from '../../db/prompts.ts';
 import { rowId } from '../doing.ts';
 import { recipeOf, underWay } from '../progress.ts';
@@ -18,6 +19,7 @@ export type Column = Pick<
   | 'height'
   | 'weights'
   | 'position'
+  | 'extra'
 >;
 
 /** All that makes two samples comparable but the checkpoint they come from. */
@@ -32,6 +34,7 @@ export const identityOf = (sample: Column): string =>
     sample.width,
     sample.height,
     sample.weights,
+    beginningOf(sample),
   ].join('\u001f');
 
 export interface GridRow {
@@ -85,7 +88,7 @@ export const unsampled = ({ samples, offers, run }: RunPage): Column[] => {
   return offers.prompts
     .filter(({ position }) => !sampled.has(position))
     .map((row) => ({ ...row, ...extraOf(row) }))
-    .map(({ text, negative, seed, width, height, position, steps, guidance }) => ({
+    .map(({ text, negative, seed, width, height, position, steps, guidance, extra }) => ({
       text,
       negative,
       seed,
@@ -96,6 +99,7 @@ export const unsampled = ({ samples, offers, run }: RunPage): Column[] => {
       height: height ?? data?.resolution ?? 0,
       weights: recipe.weights,
       position,
+      extra,
     }));
 };
 

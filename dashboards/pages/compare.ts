@@ -115,7 +115,7 @@ const stageData = (page: ComparePage): string =>
     names: { a: sideName(page, page.a), b: sideName(page, page.b) },
     epochs: Object.fromEntries(page.choices.map((run) => [run.id, run.epochs])),
     pairs: page.pairs.map((pair) => ({
-      text: pair.text,
+      text: pair.line,
       a: shotOf(pair.a),
       b: shotOf(pair.b),
       zero: shotOf(pair.zero),
@@ -138,7 +138,7 @@ const pane = (page: ComparePage, which: 'a' | 'b', pair: Pair | undefined): Html
           ? html`<p class="absent">Not sampled at ${sideName(page, page[which])}</p>`
           : html`<img
               src="/media/${sample.id}"
-              alt="${pair?.text ?? ''}, ${sideName(page, page[which])}"
+              alt="${pair?.line ?? ''}, ${sideName(page, page[which])}"
               width="${sample.width}"
               height="${sample.height}"
               draggable="false"
@@ -160,7 +160,7 @@ const promptChooser = (page: ComparePage, pair: Pair | undefined): Html => html`
           ${page.pairs.map(
             (each, index) =>
               html`<option value="${index + 1}" ${index === page.shown ? html`selected` : ''}>
-                ${index + 1} of ${page.pairs.length}: ${each.text.slice(0, 80) || 'empty prompt'}
+                ${index + 1} of ${page.pairs.length}: ${each.line.slice(0, 100)}
               </option>`,
           )}
         </select></label

@@ -1,5 +1,6 @@
 /** What a run is sampled with, and how that is changed while it goes on. */
 import { html } from 'hono/html';
+import { promptLine } from '../../db/beginnings.ts';
 import type { ListedRun } from '../../db/pages.ts';
 import type { PromptRow } from '../../db/prompts.ts';
 import { plural } from './format.ts';
@@ -53,7 +54,7 @@ const line = (prompt: PromptRow): Html =>
   html`<li>
     <details id="prompt-${prompt.position}">
       <summary>
-        ${prompt.text || 'empty prompt'}
+        ${promptLine(prompt)}
         <span class="quiet"
           >${prompt.negative === '' ? '' : `without ${prompt.negative}, `}seed
           ${prompt.seed}${sizeOf(prompt)}</span
@@ -67,7 +68,7 @@ const line = (prompt: PromptRow): Html =>
           class="button danger"
           data-verb="prompts"
           data-drop="${prompt.position}"
-          aria-label="Sample ${prompt.text || 'the empty prompt'} no longer"
+          aria-label="Sample ${promptLine(prompt)} no longer"
         >
           Drop
         </button>

@@ -1,5 +1,6 @@
 /** Samples: the newest beside the untouched base, and the whole grid of epochs by prompts. */
 import { html } from 'hono/html';
+import { promptLine } from '../../db/beginnings.ts';
 import type { ShownSample } from '../../db/pages.ts';
 import {
   type Column,
@@ -29,8 +30,7 @@ const rowName = (row: GridRow): Html =>
     ? html`step ${formatCount(row.step)} <span class="quiet">on request</span>`
     : html`${row.epoch}`;
 
-const altOf = (sample: ShownSample): string =>
-  `${sample.text || 'empty prompt'}, epoch ${sample.epoch}`;
+const altOf = (sample: ShownSample): string => `${promptLine(sample)}, epoch ${sample.epoch}`;
 
 const missing = ({ offers }: RunPage, row: GridRow, { position, text }: Column): Html => {
   const offer = row.requested ? undefined : offers.of(row.epoch, position);
@@ -85,7 +85,7 @@ const strip = (page: RunPage, grid: Grid): Html => {
           ${columns.map(
             (column) =>
               html`<th scope="col">
-                <span class="prompt" title="${column.text}">${column.text || 'empty prompt'}</span>
+                <span class="prompt" title="${promptLine(column)}">${promptLine(column)}</span>
               </th>`,
           )}
         </tr>
@@ -187,9 +187,9 @@ export const samplesGrid = (page: RunPage): Html => {
                         html`<th
                           scope="col"
                           role="columnheader"
-                          title="${column.text} (${describe(column)})"
+                          title="${promptLine(column)} (${describe(column)})"
                         >
-                          <span class="prompt">${column.text || 'empty prompt'}</span>
+                          <span class="prompt">${promptLine(column)}</span>
                         </th>`,
                     )}
                   </tr>

@@ -6,6 +6,8 @@ import {
   samplesOfEpoch,
   type ShownSample,
 } from '../../db/pages.ts';
+import { beginningOf } from '../../db/beginnings.ts';
+import { extraOf } from '../../db/prompts.ts';
 import { factsOf, type SideChoice } from '../comparison.ts';
 import {
   comparePage,
@@ -63,12 +65,14 @@ export const compareRoutes = (deps: RouteDeps): Hono => {
       const offers = offersOf(db, run);
       const size = recipeOf(run).data?.resolution;
       const prompt = offers.prompts.find(
-        ({ text, negative, seed, width, height }) =>
+        ({ text, negative, seed, width, height, extra }) =>
           text === other.text &&
           negative === other.negative &&
           seed === other.seed &&
-          (width ?? size ?? other.width) === other.width &&
-          (height ?? size ?? other.height) === other.height,
+          beginningOf({ extra }) === beginningOf(other) &&
+          (extraOf({ extra }).picture !== undefined ||
+            ((width ?? size ?? other.width) === other.width &&
+              (height ?? size ?? other.height) === other.height)),
       );
       return prompt === undefined ? undefined : offers.of(epoch, prompt.position);
     };

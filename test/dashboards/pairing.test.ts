@@ -20,6 +20,7 @@ const sample = (id: string, changes: Partial<ShownSample> = {}): ShownSample => 
   checkpoint: id,
   request: null,
   createdAt: 0,
+  extra: null,
   ...changes,
 });
 
@@ -45,6 +46,7 @@ describe('pairs', () => {
     ['size', { width: 64 }, 'size (32×32 and 64×32)'],
     ['weights', { weights: 'raw' }, 'weights (ema and raw)'],
     ['negative prompt', { negative: 'blur' }, 'negative prompt'],
+    ['beginning', { extra: JSON.stringify({ picture: '/street.png' }) }, 'beginning'],
   ])('that differ in %s say so', (_part, changes, words) => {
     const [pair] = pairSamples([sample('a')], [sample('b', changes)], []);
     expect(pair?.differs).toEqual([words]);
@@ -59,6 +61,16 @@ describe('pairs', () => {
     expect(pairs.map(({ a, b }) => [a?.id, b?.id])).toEqual([
       ['near', undefined],
       ['true', 'b'],
+    ]);
+  });
+
+  test('are apart where one text begins from noise and from a picture', () => {
+    const extra = JSON.stringify({ picture: '/pictures/street.png' });
+    const side = (name: string) => [sample(`${name}0`), sample(`${name}1`, { extra })];
+    const pairs = pairSamples(side('a'), side('b').toReversed(), []);
+    expect(pairs.map(({ a, b, line }) => [a?.id, b?.id, line])).toEqual([
+      ['a0', 'b0', 'cat'],
+      ['a1', 'b1', 'cat, from street.png'],
     ]);
   });
 
