@@ -1,13 +1,15 @@
 /** What the native trainer can train on, asked of the trainer itself. */
-import { execa } from 'execa';
+import { execa, ExecaError } from 'execa';
 import { z } from 'zod';
 import { buildNative } from '../native/build.ts';
+import { TillerError } from '../recipes/errors.ts';
 
 const answer = z.object({
   devices: z.array(
     z.object({
       name: z.string(),
       kind: z.string(),
+      type: z.enum(['discrete', 'integrated', 'cpu']).default('cpu'),
       description: z.string().default(''),
       memory_bytes: z.number().default(0),
     }),
@@ -31,10 +33,35 @@ export async function listDevices(
   return answer.parse(JSON.parse(stdout)).devices;
 }
 
-/** `device: auto`: a card if there is one, else the CPU. */
-export async function bestDevice(env: NodeJS.ProcessEnv): Promise<(typeof GPUS)[number] | 'cpu'> {
-  const devices = await listDevices(env);
-  return (
-    GPUS.find((gpu) => devices.some(({ name }) => name.toLowerCase().startsWith(gpu))) ?? 'cpu'
-  );
+/** `device: auto`: what is computed on, and why. */
+export interface Choice {
+  kind: 'cpu' | (typeof GPUS)[number];
+  words: string;
+}
+
+/** CUDA before Metal before Vulkan, each only on a card; of Vulkan's several the trainer takes the best. */
+export function bestOf(devices: readonly Device[]): Choice {
+  const cards = devices.filter(({ type }) => type !== 'cpu');
+  for (const kind of GPUS) {
+    const ofKind = cards.filter((card) => card.kind === kind);
+    const card = ofKind.find(({ type }) => type === 'discrete') ?? ofKind[0];
+    if (card !== undefined) return { kind, words: `${kind} (${card.name}: ${card.description})` };
+  }
+  return { kind: 'cpu', words: 'cpu, as there is no GPU' };
+}
+
+/** Errors: DEVICE_MISSING, where the devices can't be listed. */
+export async function bestDevice(
+  env: NodeJS.ProcessEnv,
+  log?: (line: string) => void,
+): Promise<Choice> {
+  try {
+    return bestOf(await listDevices(env, log));
+  } catch (cause) {
+    if (!(cause instanceof ExecaError)) throw cause;
+    throw new TillerError('DEVICE_MISSING', `The devices can't be listed: ${cause.shortMessage}`, {
+      hint: 'Name one in the recipe, such as `device: cpu`. `tiller doctor` says more.',
+      cause,
+    });
+  }
 }

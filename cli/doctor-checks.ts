@@ -14,7 +14,7 @@ import { findCompiler } from '../native/compiler.ts';
 import { locateGgml } from '../native/ggml.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { makeHome } from './context.ts';
-import { listDevices } from './devices.ts';
+import { bestOf, listDevices } from './devices.ts';
 import { dashboardUrl } from './running.ts';
 
 type Env = NodeJS.ProcessEnv;
@@ -69,7 +69,8 @@ async function git(env: Env): Promise<string> {
 /** Compiles the trainer if that has not been done: this is the check of the whole tool chain. */
 async function devices(env: Env): Promise<string> {
   const found = await listDevices(env, (line) => process.stderr.write(`${line}\n`));
-  return found.map(({ name, description }) => `${name} (${description})`).join(', ');
+  const each = found.map(({ name, description }) => `${name} (${description})`).join(', ');
+  return `${each}; device: auto is ${bestOf(found).kind}`;
 }
 
 /** The dashboard takes another port where its usual one is taken, so that this is only told. */

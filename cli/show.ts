@@ -5,9 +5,11 @@ import {
   formatEnergy,
   formatLoss,
   formatMoney,
+  plural,
 } from '../dashboards/pages/format.ts';
 import { progressTexts } from '../dashboards/progress.ts';
 import type { Db } from '../db/connection.ts';
+import type { MemoryNeed } from '../db/doing.ts';
 import {
   epochsForPage,
   evaluationsOfRun,
@@ -108,9 +110,18 @@ function dataWords({ train_items, validation_items, folder, problems }: DatasetR
   );
 }
 
-const memoryWords = ({ total_bytes: total, parts, stage }: PlannedMemory): string => {
+function memoryWords({ stage, host, nodes, splits, ...plan }: PlannedMemory): string {
+  const lines = [`${needWords(plan, 'memory')} planned to ${stage}${partWords(plan)}`];
+  if (host !== undefined) lines.push(`  and ${needWords(host, "the host's")}${partWords(host)}`);
+  if (nodes !== undefined && splits !== undefined)
+    lines.push(`  the graph: ${plural(nodes, 'node')} in ${plural(splits, 'split')}`);
+  return lines.join('\n');
+}
+const needWords = ({ total_bytes: total }: MemoryNeed, whose: string): string =>
+  `${formatBytes(total)} of ${whose}`;
+const partWords = ({ parts }: MemoryNeed): string => {
   const each = parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ');
-  return `${formatBytes(total)} of memory planned to ${stage}${each === '' ? '' : `: ${each}`}`;
+  return each === '' ? '' : `: ${each}`;
 };
 
 function epochRow(row: ShownEpoch, usage: ReturnType<typeof usageOf>): string[] {

@@ -10,17 +10,25 @@ import type { Context } from './context.ts';
 import { bestDevice } from './devices.ts';
 import { runFields } from './run-fields.ts';
 
-/** @param notes how the recipe was read, kept with the run */
+/**
+ * @param notes how the recipe was read, kept with the run
+ * @param say hears which device `auto` came to
+ */
 export async function startFromRecipe(
   context: Context,
   written: Recipe,
-  notes: readonly string[] = [],
+  { notes = [], say = () => {} }: { notes?: readonly string[]; say?: (line: string) => void } = {},
 ): Promise<RunRow> {
   const { db, env } = context;
-  const recipe = { ...written, device: await deviceFor(written, context) };
+  const { device, chosen } = await deviceFor(written, env, say);
+  const recipe = { ...written, device };
   const run = createRun(db, runFields({ recipe, hash: recipeHash(recipe) }));
   if (notes.length > 0) {
     appendEvent(db, { run: run.id, kind: 'recipe', message: notes.join('; '), data: { notes } });
+  }
+  if (chosen !== undefined) {
+    appendEvent(db, { run: run.id, kind: 'device', message: chosen });
+    say(chosen);
   }
   await enqueue(db, env, run.id);
   return run;
@@ -40,14 +48,18 @@ export async function enqueue(
   }
 }
 
-const deviceFor = async (
+/** What `auto` comes to, and a sentence of it. */
+async function deviceFor(
   { device, trainer }: Recipe,
-  { env }: Context,
-): Promise<Recipe['device']> => {
-  if (device !== 'auto') return device;
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<{ device: Recipe['device']; chosen?: string }> {
+  if (device !== 'auto') return { device };
   // What a trainer of someone's own can use is not ours to know.
-  return typeof trainer === 'string' ? bestDevice(env) : 'cpu';
-};
+  if (typeof trainer !== 'string') return { device: 'cpu' };
+  const { kind, words } = await bestDevice(env, say);
+  return { device: kind, chosen: `device: auto is ${words}` };
+}
 
 /** Said at once, and not minutes later by a run that failed. Errors: DATA_FOLDER_MISSING. */
 export async function mustHaveData({ data }: Recipe): Promise<void> {

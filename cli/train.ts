@@ -39,7 +39,10 @@ export const trainCommand = (program: Command): Command =>
       return withRecord(options, async (context) => {
         const { db } = context;
         await ensureUp(context, (line) => process.stderr.write(`${line}\n`));
-        const run = await startFromRecipe(context, recipe, notes);
+        const run = await startFromRecipe(context, recipe, {
+          notes,
+          say: (line) => process.stderr.write(`${line}\n`),
+        });
         print(`run ${run.name} (${run.id})`);
         if (detach !== true) return watchRun(db, run.id);
         const url = runUrl(db, run.id);

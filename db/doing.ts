@@ -1,7 +1,7 @@
 /** What a trainer does at the moment: kept with its launch while it is so. */
 import { basename, dirname, join } from 'node:path';
 import type { LaunchRow } from './launches.ts';
-import type { EventOf, Said } from './said.ts';
+import type { EventOf, Said, SaidMemory } from './said.ts';
 
 /** A sample in the making. */
 export interface Preview {
@@ -21,10 +21,20 @@ export interface Phase {
   total: number;
 }
 
-export interface MemoryPlan {
+/** Of one memory. */
+export interface MemoryNeed {
   total_bytes: number;
   available_bytes: number | null;
   parts: { name: string; bytes: number }[];
+}
+
+/** Of where the job computes. */
+export interface MemoryPlan extends MemoryNeed {
+  /** the processor's memory, where the job computes on a device */
+  host?: MemoryNeed;
+  /** of its largest graph there, and into how many parts it is cut */
+  nodes?: number;
+  splits?: number;
 }
 
 /** Names that a preview's file may have; whatever else lies in the folder is no preview. */
@@ -80,7 +90,14 @@ const phaseOf = ({ phase, done, total }: EventOf<'progress'>): Phase => ({
   total,
 });
 
-const planOf = ({ total_bytes, available_bytes, parts }: EventOf<'memory'>): MemoryPlan => ({
+const planOf = ({ host, nodes, splits, ...plan }: EventOf<'memory'>): MemoryPlan => ({
+  ...needOf(plan),
+  ...(host === undefined ? {} : { host: needOf(host) }),
+  ...(nodes === undefined ? {} : { nodes }),
+  ...(splits === undefined ? {} : { splits }),
+});
+
+const needOf = ({ total_bytes, available_bytes, parts }: SaidMemory): MemoryNeed => ({
   total_bytes,
   available_bytes: available_bytes ?? null,
   parts: parts.map(({ name, bytes }) => ({ name, bytes })),

@@ -62,13 +62,19 @@ export type Said =
       file: string;
     }
   | { event: 'progress'; phase: string; done: number; total: number }
-  | {
+  | (SaidMemory & {
       event: 'memory';
-      total_bytes: number;
-      available_bytes?: number | undefined;
-      parts: { name: string; bytes: number }[];
-    }
+      host?: SaidMemory | undefined;
+      nodes?: number | undefined;
+      splits?: number | undefined;
+    })
   | { event: 'acknowledged' | 'done' };
+
+export interface SaidMemory {
+  total_bytes: number;
+  available_bytes?: number | undefined;
+  parts: { name: string; bytes: number }[];
+}
 
 export type EventOf<Name extends Said['event']> = Extract<Said, { event: Name }>;
 

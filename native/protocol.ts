@@ -93,12 +93,20 @@ const progress = z.object({
   total: z.number(),
 });
 
-/** What the job plans to hold, once it knows: before the first step. */
-const memory = z.object({
-  event: z.literal('memory'),
+const memoryPlan = z.object({
   total_bytes: count,
   available_bytes: count.optional(),
   parts: z.array(z.object({ name: z.string(), bytes: count })).default([]),
+});
+
+/** What the job plans to hold where it computes, once it knows: before the first step. */
+const memory = memoryPlan.extend({
+  event: z.literal('memory'),
+  /** The processor's, where the job computes on a device. */
+  host: memoryPlan.optional(),
+  /** Of the largest graph on a device, and into how many parts it is cut: 1, unless some run elsewhere. */
+  nodes: count.optional(),
+  splits: count.optional(),
 });
 
 const warning = z.object({

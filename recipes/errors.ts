@@ -43,6 +43,7 @@ export const errorCatalogue = {
   PROCESS_FAILED: { exit: 1, summary: 'a process of `tiller up` ends whenever it is started' },
   NOT_UP: { exit: 1, summary: 'Tiller is not running on this home' },
   DEVICE_MISSING: { exit: 1, summary: 'the device of the recipe is not in this machine' },
+  GRAPH_SPLIT: { exit: 1, summary: 'the device lacks an operation of the step' },
   // Engine
   ENGINE_NOT_FOUND: {
     exit: 1,

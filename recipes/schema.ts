@@ -43,8 +43,10 @@ export const writtenSchema = z.strictObject({
   seed: int('Seed of everything that is drawn').min(0).max(4_294_967_295).default(42),
   device: z
     .enum(['auto', 'cpu', 'ggml-cpu', 'cuda', 'vulkan', 'metal'])
-    .describe('Where the model is trained')
-    .default('cpu'),
+    .describe(
+      'Where the model is trained; auto: CUDA, else Metal, else Vulkan on a GPU, else cpu. Settled when the run starts',
+    )
+    .default('auto'),
   threads: int('Threads on a CPU; 0: as many as there are cores').min(0).max(1024).default(0),
   priority: int('1 is first in the queue, 5 is last').min(1).max(5).default(3),
   base: z

@@ -40,6 +40,14 @@ using GgmlBuffer = std::unique_ptr<ggml_backend_buffer, detail::Call<ggml_backen
 
 inline GgmlContext make_context(size_t bytes) { return GgmlContext(ggml_init({bytes, nullptr, true})); }
 
+// Tensors without memory look as if they had some: a graph's allocator then leaves them out of its plan.
+inline void look_allocated(ggml_context* context) {
+  static char elsewhere;
+  for (ggml_tensor* t = ggml_get_first_tensor(context); t; t = ggml_get_next_tensor(context, t)) {
+    if (!t->data) t->data = &elsewhere;
+  }
+}
+
 class DeviceWeights {
  public:
   explicit DeviceWeights(const Backend& backend, Precision precision = Precision::f32)
@@ -96,6 +104,14 @@ class DeviceWeights {
     pack(*block, staging_.data(), block->gradient, block->accumulate_gradient());
   }
 
+  // For graphs that are only described: no tensor of this has memory, now or later.
+  void describe() {
+    for (const auto& context : contexts_) look_allocated(context.get());
+  }
+  // What the tensors take of the device, allocated or described.
+  size_t weight_bytes() const { return bytes_of(weights_); }
+  size_t gradient_bytes() const { return bytes_of(gradients_); }
+
   size_t bytes() const {
     size_t sum = 0;
     for (const auto& buffer : buffers_) sum += ggml_backend_buffer_get_size(buffer.get());
@@ -133,6 +149,15 @@ class DeviceWeights {
                                : ggml_new_tensor_4d(context, type, 3, 3, in, out);
     of.order.push_back(block);
     return found;
+  }
+
+  size_t bytes_of(const Tensors& of) const {
+    ggml_backend_buffer_type_t type = ggml_backend_get_default_buffer_type(backend_.get());
+    const size_t alignment = ggml_backend_buft_get_alignment(type);
+    size_t sum = 0;
+    for (const auto& [block, tensor] : of.tensors)
+      sum += (ggml_backend_buft_get_alloc_size(type, tensor) + alignment - 1) / alignment * alignment;
+    return sum;
   }
 
   static bool has_new(ggml_context* context) {

@@ -14,6 +14,7 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -32,13 +33,35 @@ struct DeviceError : std::runtime_error {
   std::string hint;
 };
 
+// The step that runs on a device has an op that it lacks.
+struct OpMissing : DeviceError {
+  using DeviceError::DeviceError;
+};
+
+// In the order in which they are taken where a machine has several of a kind.
+enum class DeviceType { discrete, integrated, cpu };
+
 struct DeviceInfo {
   std::string kind;         // what a recipe's `device` says: ggml-cpu, cuda, vulkan, metal
   std::string name;         // ggml's: CUDA0
   std::string description;  // the maker's: NVIDIA GeForce RTX 3090
+  DeviceType type = DeviceType::cpu;
   size_t memory_total = 0;  // bytes; 0 where the driver does not say
   ggml_backend_dev_t handle = nullptr;
+
+  // Its memory is the processor's: what is held here is held there.
+  bool shares_memory() const { return type != DeviceType::discrete; }
+  // bytes; 0 where the driver does not say
+  size_t memory_free() const {
+    size_t free = 0, total = 0;
+    ggml_backend_dev_memory(handle, &free, &total);
+    return free;
+  }
 };
+
+inline const char* name_of(DeviceType type) {
+  return type == DeviceType::discrete ? "discrete" : type == DeviceType::integrated ? "integrated" : "cpu";
+}
 
 namespace detail {
 
@@ -165,6 +188,17 @@ inline std::string kind_of(ggml_backend_dev_t device) {
   return name;
 }
 
+// Mesa's software Vulkan.
+inline bool is_lavapipe(const std::string& description) { return description.starts_with("llvmpipe"); }
+
+// ggml calls Vulkan devices that are processors GPUs, and Apple's GPUs discrete.
+inline DeviceType type_of(const DeviceInfo& info) {
+  const auto type = ggml_backend_dev_type(info.handle);
+  const bool software = is_lavapipe(info.description) || info.description.starts_with("SwiftShader");
+  if (type == GGML_BACKEND_DEVICE_TYPE_CPU || software) return DeviceType::cpu;
+  return type == GGML_BACKEND_DEVICE_TYPE_IGPU || info.kind == "metal" ? DeviceType::integrated : DeviceType::discrete;
+}
+
 }  // namespace detail
 
 // Every device that ggml finds here, without those that only help another (BLAS).
@@ -178,6 +212,7 @@ inline std::vector<DeviceInfo> list_devices() {
                     .name = ggml_backend_dev_name(device),
                     .description = ggml_backend_dev_description(device),
                     .handle = device};
+    info.type = detail::type_of(info);
     size_t free = 0;
     ggml_backend_dev_memory(device, &free, &info.memory_total);
     devices.push_back(info);
@@ -185,7 +220,7 @@ inline std::vector<DeviceInfo> list_devices() {
   return devices;
 }
 
-// An opened device. `kind` as in a recipe, or ggml's own name where there are several (CUDA1).
+// An opened device. `kind` as in a recipe, the first discrete one of it, else the first; or ggml's own name (CUDA1).
 class Backend {
  public:
   explicit Backend(const std::string& kind, int threads = 1) : info_(find(kind)) {
@@ -202,7 +237,7 @@ class Backend {
   // seen in 22.3.6) touches every buffer in a descriptor set, also those that the shader has no use for,
   // and ggml leaves old ones there: a heap use after free. A device opened anew has empty sets.
   void forget_buffers() const {
-    if (!info_.description.starts_with("llvmpipe")) return;
+    if (!detail::is_lavapipe(info_.description)) return;
     if (ggml_backend_t anew = ggml_backend_dev_init(info_.handle, nullptr)) handle_.reset(anew);
   }
 
@@ -212,10 +247,13 @@ class Backend {
  private:
   static DeviceInfo find(const std::string& wanted) {
     std::string present = "cpu";
+    std::optional<DeviceInfo> best;
     for (const auto& info : list_devices()) {
-      if (info.kind == wanted || info.name == wanted) return info;
+      const bool fits = info.kind == wanted || info.name == wanted;
+      if (fits && (!best || info.type < best->type)) best = info;
       present += ", " + info.kind + " (" + info.description + ")";
     }
+    if (best) return *best;
     throw DeviceError("there is no device \"" + wanted + "\" in this machine",
                       "Its driver may be missing" + detail::complaints_about(wanted) + ". What is here: " + present + ".");
   }

@@ -6,7 +6,8 @@
 //   GraphRunner runner(tape, weights);
 //   …fill x->data…; runner.forward(); …fill y->gradient…; runner.backward();
 //
-// Weights stay on the device, and are sent again only after weights.changed().
+// Weights stay on the device, and are sent again only after weights.changed(). Runners that share their passing
+// memory take turns: a backward() belongs to the forward() right before it.
 #pragma once
 
 #include <memory>
@@ -14,32 +15,41 @@
 #include <vector>
 
 #include "compute/graph.h"
+#include "compute/passing_memory.h"
 
 namespace tiller {
 
 class GraphRunner {
  public:
   GraphRunner(Tape& tape, DeviceWeights& weights)
-      : tape_(tape),
-        backend_(weights.backend()),
-        weights_(weights),
-        nodes_(256 * tape.layers().size() + 1024),
-        passing_(make_context(nodes_ * ggml_tensor_overhead() + 3 * graph_bytes())),
-        lasting_(make_context((nodes_ / 8 + 1024) * ggml_tensor_overhead())),
-        whole_(ggml_new_graph_custom(passing_.get(), nodes_, false)),
-        graph_(passing_.get(), lasting_.get(), whole_, weights) {
-    find_memory();
-    build_forward();
-    forward_nodes_ = ggml_graph_n_nodes(whole_);
-    if (tape_.training) build_backward();
-    check_support();
-    allocate();
+      : GraphRunner(tape, weights, std::make_shared<PassingMemory>(weights.backend())) {}
+  GraphRunner(Tape& tape, DeviceWeights& weights, std::shared_ptr<PassingMemory> memory)
+      : GraphRunner(tape, weights, std::move(memory), true) {}
+  ~GraphRunner() {
+    passing_memory_->leave(whole_);
+    backend_.forget_buffers();
   }
-  ~GraphRunner() { backend_.forget_buffers(); }
   GraphRunner(const GraphRunner&) = delete;
   GraphRunner& operator=(const GraphRunner&) = delete;
 
+  // What the graph of a tape would take of a device beside the weights; nothing is allocated there.
+  struct Needs {
+    size_t passing, lasting;  // bytes
+    int nodes, splits;
+  };
+  // `weights` is described likewise. Errors: OpMissing.
+  static Needs needs(Tape& tape, DeviceWeights& weights) {
+    GraphRunner runner(tape, weights, std::make_shared<PassingMemory>(weights.backend()), false);
+    ggml_context* lasting = runner.lasting_.get();
+    ggml_backend_buffer_type_t type = ggml_backend_get_default_buffer_type(weights.backend().get());
+    const size_t bytes = ggml_backend_alloc_ctx_tensors_from_buft_size(lasting, type);
+    look_allocated(lasting);
+    weights.describe();
+    return {runner.passing_memory_->planned_bytes(runner.whole_), bytes, runner.nodes(), runner.splits()};
+  }
+
   void forward() {
+    passing_memory_->place(whole_, passing_.get());
     weights_.send();
     for (const auto& [tensor, from] : graph_.inputs_) send(tensor, from);
     send_computed();
@@ -54,6 +64,7 @@ class GraphRunner {
 
   void backward() {
     if (!tape_.training) throw std::logic_error("this tape was built for inference");
+    if (!passing_memory_->holds(whole_)) throw std::logic_error("another graph has run since forward()");
     for (const auto& [tensor, from] : seeds_) send(tensor, from);
     send_computed();
     compute(1);
@@ -63,16 +74,15 @@ class GraphRunner {
 
   // How many nodes a training step has, forward and backward.
   int nodes() const { return ggml_graph_n_nodes(whole_); }
-  // Into how many pieces the graph is cut, on different devices: always the one. An op that the device
-  // lacks is refused here, and replaced where a layer composes its nodes; none is ever run on the
-  // processor, which would copy its numbers there and back unseen.
-  int splits() const { return 1; }
+  // Into how many pieces the graph is cut, on different devices: the one. An op that the device lacks is
+  // replaced where a layer composes its nodes, else the graph is refused; none is ever run on the processor,
+  // which would copy its numbers there and back unseen.
+  int splits() const { return splits_; }
 
   // Without the weights'
-  size_t bytes() const {
-    return ggml_gallocr_get_buffer_size(passing_memory_.get(), 0) +
-           (lasting_memory_ ? ggml_backend_buffer_get_size(lasting_memory_.get()) : 0);
-  }
+  size_t bytes() const { return passing_memory_->bytes() + lasting_bytes(); }
+  // Without what it shares with others
+  size_t lasting_bytes() const { return lasting_memory_ ? ggml_backend_buffer_get_size(lasting_memory_.get()) : 0; }
 
  private:
   Tape& tape_;
@@ -82,15 +92,33 @@ class GraphRunner {
   GgmlContext passing_, lasting_;
   ggml_cgraph* whole_;
   Graph graph_;
-  int forward_nodes_ = 0;
+  int forward_nodes_ = 0, splits_ = 0;
   ggml_cgraph* parts_[2] = {};                         // forward, backward
   std::vector<std::pair<int, const char*>> starts_;    // the first node of each layer
   GgmlBuffer lasting_memory_;
-  std::unique_ptr<ggml_gallocr, detail::Call<ggml_gallocr_free>> passing_memory_;
+  std::shared_ptr<PassingMemory> passing_memory_;
   std::vector<HugeBuffer> host_memory_;
   std::vector<Graph::Transfer> seeds_;          // gradients that the caller writes
   std::vector<Graph::Result> input_gradients_;  // gradients that the caller reads
   std::vector<float> staging_;
+
+  GraphRunner(Tape& tape, DeviceWeights& weights, std::shared_ptr<PassingMemory> memory, bool allocates)
+      : tape_(tape),
+        backend_(weights.backend()),
+        weights_(weights),
+        nodes_(256 * tape.layers().size() + 1024),
+        passing_(make_context(nodes_ * ggml_tensor_overhead() + 3 * graph_bytes())),
+        lasting_(make_context((nodes_ / 8 + 1024) * ggml_tensor_overhead())),
+        whole_(ggml_new_graph_custom(passing_.get(), nodes_, false)),
+        graph_(passing_.get(), lasting_.get(), whole_, weights),
+        passing_memory_(std::move(memory)) {
+    find_memory();
+    build_forward();
+    forward_nodes_ = ggml_graph_n_nodes(whole_);
+    if (tape_.training) build_backward();
+    count_splits();
+    if (allocates) allocate();
+  }
 
   size_t graph_bytes() const { return ggml_graph_overhead_custom(nodes_, false); }
 
@@ -172,26 +200,32 @@ class GraphRunner {
     return {value.shape.c, value.shape.tokens(), value.shape.n};
   }
 
-  void check_support() const {
+  void count_splits() {
+    std::string missing;
+    bool here = false;
     for (int i = 0; i < ggml_graph_n_nodes(whole_); i++) {
       const ggml_tensor* node = ggml_graph_node(whole_, i);
-      if (backend_.supports(node)) continue;
+      const bool supported = backend_.supports(node);
+      if (i == 0 || supported != here) splits_++;
+      here = supported;
+      if (supported || !missing.empty()) continue;
       const char* layer = "";
       for (const auto& [first, kind] : starts_) layer = first <= i ? kind : layer;
-      throw DeviceError(backend_.info().name + " can't run " + ggml_op_desc(node) + " of the layer " + layer,
-                        "Use `device: cpu`.");
+      missing = std::string(ggml_op_desc(node)) + " of the layer " + layer;
     }
+    if (missing.empty()) return;
+    throw OpMissing(backend_.info().name + " can't run " + missing + ": a step would go in " + std::to_string(splits_) +
+                        " parts, with copies to the processor and back between them",
+                    "Use `device: cpu`.");
   }
 
   void allocate() {
-    ggml_backend_buffer_type_t memory = ggml_backend_get_default_buffer_type(backend_.get());
     weights_.allocate();
     if (ggml_get_first_tensor(lasting_.get())) {
       lasting_memory_.reset(ggml_backend_alloc_ctx_tensors(lasting_.get(), backend_.get()));
       if (!lasting_memory_) throw OutOfDeviceMemory(backend_);
     }
-    passing_memory_.reset(ggml_gallocr_new(memory));
-    if (!ggml_gallocr_alloc_graph(passing_memory_.get(), whole_)) throw OutOfDeviceMemory(backend_);
+    passing_memory_->place(whole_, passing_.get());
     for (const auto& [tensor, bytes] : graph_.constants_) send(tensor, bytes.data());
     parts_[0] = part(0, forward_nodes_);
     parts_[1] = part(forward_nodes_, ggml_graph_n_nodes(whole_));

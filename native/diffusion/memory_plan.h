@@ -1,10 +1,8 @@
-// How much memory a job will need, counted before any of it is asked for: tapes are laid out, models
-// described, and nothing is allocated. What doesn't fit is refused with settings that would.
+// How much memory a job will need, counted before any of it is asked for: tapes are laid out, graphs measured,
+// models described, and nothing is allocated. memory_room.h holds it against what there is.
 #pragma once
 
-#include <cstdio>
-#include <fstream>
-#include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,14 +16,28 @@ struct MemoryPart {
   std::string name;
   size_t bytes;
 };
+// Of one memory.
 struct MemoryPlan {
+  size_t unlisted;  // bytes, besides the parts
   std::vector<MemoryPart> parts;
+
+  void add(const char* name, size_t bytes) {
+    if (bytes > 0) parts.push_back({name, bytes});
+  }
   size_t total() const {
-    size_t sum = kProgram;
+    size_t sum = unlisted;
     for (const auto& part : parts) sum += part.bytes;
     return sum;
   }
-  static constexpr size_t kProgram = size_t{64} << 20;  // code, files' headers, what threads scribble on
+};
+
+// What a job needs of the processor's memory and, where it computes on a device, of the device's.
+struct Placement {
+  static constexpr size_t kProgram = size_t{64} << 20;   // code, files' headers, what threads scribble on
+  static constexpr size_t kDriver = size_t{256} << 20;   // shaders, workspaces of the device's own libraries
+  MemoryPlan host{kProgram, {}};
+  std::optional<MemoryPlan> device;
+  int nodes = 0, splits = 0;  // of the largest graph there
 };
 
 // Sizes of pictures in pixels, and how many go through the model at once.
@@ -40,6 +52,15 @@ struct PlannedWork {
   int chunks = 1;  // of the longest caption
   bool masked = false;
   std::set<PlannedShape> trained, sampled;
+  int prompt_chunks = 1;  // of the longest prompt
+
+  Network::PassKey trained_key(const PlannedShape& shape, int stride) const {
+    return {training ? Network::Use::training : Network::Use::measuring, shape.pictures, shape.height / stride,
+            shape.width / stride, chunks, masked};
+  }
+  Network::PassKey sampled_key(const PlannedShape& shape, int stride) const {
+    return {Network::Use::sampling, shape.pictures, shape.height / stride, shape.width / stride, prompt_chunks};
+  }
 };
 
 namespace detail {
@@ -62,148 +83,68 @@ inline size_t vae_bytes(const VaeConfig& config, const PlannedShape& shape, bool
 // Optimizers' bytes a trained number.
 inline size_t optimizer_bytes(const std::string& name) { return name == "adamw8bit" ? 2 : name == "prodigy" ? 16 : 8; }
 
-// On a CPU. `network` is described, not allocated.
-inline MemoryPlan plan_memory(const Recipe& recipe, const Foundation& found, Network& network, const PlannedWork& work) {
+namespace detail {
+
+inline const char* name_of_activations(const PlannedWork& work) { return work.training ? "activations" : "validation"; }
+
+// Passes take turns in one buffer; each keeps its inputs.
+inline void plan_device(const Foundation& found, Network& network, const PlannedWork& work, Placement& placement) {
+  DeviceWeights weights(*network.backend());
+  size_t activations = 0, others = 0, inputs = 0;
+  const auto take = [&](const GraphRunner::Needs& needs, size_t& most) {
+    most = std::max(most, needs.passing), inputs += needs.lasting;
+    placement.nodes = std::max(placement.nodes, needs.nodes), placement.splits = std::max(placement.splits, needs.splits);
+  };
+  for (const auto& shape : work.trained) take(network.planned_graph(work.trained_key(shape, found.stride()), weights), activations);
+  for (const auto& shape : work.sampled) take(network.planned_graph(work.sampled_key(shape, found.stride()), weights), others);
+  take(network.planned_reading(std::max(work.chunks, work.prompt_chunks), weights), others);
+  MemoryPlan& plan = placement.device.emplace(MemoryPlan{Placement::kDriver, {}});
+  plan.add("weights", weights.weight_bytes());
+  plan.add("gradients", weights.gradient_bytes());
+  plan.add(name_of_activations(work), activations);
+  if (others > activations) plan.add("sampling", others - activations);
+  plan.add("inputs", inputs);
+}
+
+}  // namespace detail
+
+// `network` is described, not allocated. Errors: OpMissing.
+inline Placement plan_memory(const Recipe& recipe, const Foundation& found, Network& network, const PlannedWork& work) {
   const int stride = found.stride();
+  const bool on_device = network.backend() != nullptr;
+  const bool fused = recipe.train.fused && !on_device;  // a device's gradients come back together
   size_t activations = 0, sampling = 0, coding = 0, lent = 0;
-  for (const auto& [n, width, height] : work.trained) {
-    const auto use = work.training ? Network::Use::training : Network::Use::measuring;
-    const Network::PassKey key{use, n, height / stride, width / stride, work.chunks, work.masked};
-    activations = std::max(activations, network.planned_bytes(key));
-    if (work.training && recipe.train.fused) lent = network.lent_bytes(key);
-    if (found.files && work.training) coding = std::max(coding, detail::vae_bytes(found.vae(), {1, width, height}, true));
+  for (const auto& shape : work.trained) {
+    const auto key = work.trained_key(shape, stride);
+    if (!on_device) activations = std::max(activations, network.planned_bytes(key));
+    if (work.training && fused) lent = network.lent_bytes(key);
+    if (found.files && work.training) coding = std::max(coding, detail::vae_bytes(found.vae(), {1, shape.width, shape.height}, true));
   }
+  // Samples at will, in training, are made one at a time in what training has.
   for (const auto& shape : work.sampled) {
-    sampling = std::max(sampling, network.planned_bytes({Network::Use::sampling, shape.pictures, shape.height / stride, shape.width / stride}));
-    if (found.files && !work.training) coding = std::max(coding, detail::vae_bytes(found.vae(), shape, false));
+    if (work.training) break;
+    if (!on_device) sampling = std::max(sampling, network.planned_bytes(work.sampled_key(shape, stride)));
+    if (found.files) coding = std::max(coding, detail::vae_bytes(found.vae(), shape, false));
   }
   size_t all = 0, trained = 0;
   for (const auto& tensor : network.parameters.tensors()) all += tensor.size(), trained += tensor.trainable() ? tensor.size() : 0;
-  const size_t gradients = recipe.train.fused ? lent : trained * sizeof(float);
+  const size_t gradients = fused ? lent : trained * sizeof(float);
   const size_t moments = trained * optimizer_bytes(recipe.train.optimizer);
-  MemoryPlan plan;
-  const auto add = [&](const char* name, size_t bytes) {
-    if (bytes > 0) plan.parts.push_back({name, bytes});
-  };
-  add("weights", all * sizeof(float));
-  if (recipe.train.ema > 0) add("average", trained * sizeof(float));
+  Placement placement;
+  MemoryPlan& plan = placement.host;
+  plan.add("weights", all * sizeof(float));
+  if (recipe.train.ema > 0) plan.add("average", trained * sizeof(float));
   if (work.training) {
-    add("gradients", gradients);
-    add("optimizer", moments);
+    plan.add("gradients", gradients);
+    plan.add("optimizer", moments);
   }
   // Passes take turns in one arena, and latents are kept before the first step.
-  add(work.training ? "activations" : "validation", activations);
-  if (sampling > activations) add("sampling", sampling - activations);
+  plan.add(detail::name_of_activations(work), activations);
+  if (sampling > activations) plan.add("sampling", sampling - activations);
   const size_t spare = work.training && !recipe.data.random_crop ? activations + gradients + moments : 0;
-  if (coding > spare) add("autoencoder", coding - spare);
-  return plan;
-}
-
-// ---- what there is ---------------------------------------------------------------------------
-
-struct MachineMemory {
-  size_t total, available;
-};
-
-// Of the machine, or of the container that this process is in. Nothing known: no limit.
-inline MachineMemory machine_memory() {
-  MachineMemory memory{SIZE_MAX, SIZE_MAX};
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);) {
-    unsigned long long kib = 0;
-    if (std::sscanf(line.c_str(), "MemTotal: %llu", &kib) == 1) memory.total = kib << 10;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu", &kib) == 1) memory.available = kib << 10;
-  }
-  unsigned long long most = 0, used = 0;
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> most && std::ifstream("/sys/fs/cgroup/memory.current") >> used) {
-    memory.total = std::min<size_t>(memory.total, most);
-    memory.available = std::min<size_t>(memory.available, most > used ? most - used : 0);
-  }
-  return memory;
-}
-
-inline std::string gib(size_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / static_cast<double>(size_t{1} << 30));
-  return text;
-}
-
-// ---- what would fit --------------------------------------------------------------------------
-
-// Changes of a recipe, the ones that cost least first.
-struct Relief {
-  std::string setting;
-  std::function<bool(Recipe&, PlannedWork&)> apply;  // false where it changes nothing
-};
-
-inline std::vector<Relief> reliefs() {
-  const auto smaller = [](int side) {
-    return [side](Recipe& recipe, PlannedWork& work) {
-      if (recipe.data.resolution <= side || !recipe.model.sd1) return false;
-      std::set<PlannedShape> shapes;
-      for (auto [n, width, height] : work.trained) {
-        const double factor = static_cast<double>(side) / recipe.data.resolution;
-        const auto scaled = [&](int pixels) { return std::max(64, static_cast<int>(pixels * factor) / 64 * 64); };
-        shapes.insert({n, scaled(width), scaled(height)});
-      }
-      work.trained = std::move(shapes);
-      recipe.data.resolution = side;
-      return true;
-    };
-  };
-  return {
-      {"train.gradient_checkpointing: true",
-       [](Recipe& recipe, PlannedWork&) { return !std::exchange(recipe.train.checkpointing, true); }},
-      {"train.batch: 1, with train.accumulation instead",
-       [](Recipe& recipe, PlannedWork& work) {
-         std::set<PlannedShape> shapes;
-         for (auto [n, width, height] : work.trained) shapes.insert({1, width, height});
-         work.trained = std::move(shapes);
-         return std::exchange(recipe.train.batch, 1) > 1;
-       }},
-      {"train.optimizer: adamw8bit",
-       [](Recipe& recipe, PlannedWork&) { return std::exchange(recipe.train.optimizer, "adamw8bit") != "adamw8bit"; }},
-      {"train.fused_backward: true, with train.clip: 0",
-       [](Recipe& recipe, PlannedWork&) {
-         const bool can = recipe.train.accumulation == 1 && recipe.train.optimizer != "prodigy" && !recipe.lora;
-         return can && !std::exchange(recipe.train.fused, true);
-       }},
-      {"train.ema: 0", [](Recipe& recipe, PlannedWork&) { return std::exchange(recipe.train.ema, 0.0) > 0; }},
-      {"data.resolution: 384", smaller(384)},
-      {"data.resolution: 256", smaller(256)},
-      {"lora: {rank: 16}",
-       [](Recipe& recipe, PlannedWork&) {
-         if (recipe.lora || !recipe.model.sd1) return false;
-         recipe.lora = LowRankSettings{};
-         return true;
-       }},
-  };
-}
-
-// Up to three settings that would make it fit: each by itself, else the fewest of them together.
-inline std::vector<std::string> what_would_fit(const Recipe& recipe, const PlannedWork& work, size_t limit,
-                                               const std::function<size_t(const Recipe&, const PlannedWork&)>& total) {
-  const auto all = reliefs();
-  const auto fits = [&](const std::vector<Relief>& together) {
-    Recipe changed = recipe;
-    PlannedWork less = work;
-    bool any = false;
-    for (const auto& relief : together) any = relief.apply(changed, less) || any;
-    return any && total(changed, less) <= limit;
-  };
-  std::vector<std::string> found;
-  for (const auto& relief : all)
-    if (found.size() < 3 && fits({relief})) found.push_back(relief.setting);
-  if (!found.empty() || !fits(all)) return found;
-  std::vector<Relief> needed = all;
-  for (const auto& relief : all) {
-    auto fewer = needed;
-    std::erase_if(fewer, [&](const Relief& other) { return other.setting == relief.setting; });
-    if (fits(fewer)) needed = std::move(fewer);
-  }
-  std::string together;
-  for (const auto& relief : needed) together += (together.empty() ? "" : " and ") + relief.setting;
-  return {together};
+  if (coding > spare) plan.add("autoencoder", coding - spare);
+  if (on_device) detail::plan_device(found, network, work, placement);
+  return placement;
 }
 
 }  // namespace tiller

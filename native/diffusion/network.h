@@ -43,7 +43,6 @@ class Network {
   Network(const Foundation& found, const Recipe& recipe, const std::string& device, int threads)
       : pool(device == "cpu" ? threads : 1), checkpointing_(recipe.train.checkpointing), text_length_(found.text.positions) {
     if (recipe.lora) adapters_.emplace(*recipe.lora), text_adapters_.emplace(*recipe.lora);
-    device_ = device;
     if (device != "cpu") precision_ = choose_precision(recipe.train.precision, backend_.emplace(device, threads));
     parameters.set_group(1);
     const bool adapt_text = recipe.lora && recipe.train.text_encoder;
@@ -55,7 +54,7 @@ class Network {
   }
 
   void allocate(bool training, bool average, bool gradients = true) {
-    if (backend_) weights_.emplace(*backend_, precision_);
+    if (backend_) weights_.emplace(*backend_, precision_), passing_memory_ = std::make_shared<PassingMemory>(*backend_);
     parameters.allocate(training, average, gradients);
   }
 
@@ -92,7 +91,7 @@ class Network {
 
   const UNetConfig& unet() const { return unet_->config; }
   int text_channels() const { return unet_->config.context_channels; }
-  const std::string& device() const { return device_; }
+  const Backend* backend() const { return backend_ ? &*backend_ : nullptr; }  // null on our own kernels
   Precision precision() const { return precision_; }
   bool text_learns() const { return text_learns_; }
   std::string fingerprint() const { return backend_ ? backend_->fingerprint() : ""; }
@@ -111,8 +110,8 @@ class Network {
     bool masked = false;
     auto operator<=>(const PassKey&) const = default;
   };
-  // Made at first use, and kept: a night's first samples must not be the first to need their memory. Passes
-  // take turns in one arena, so the inputs have to be filled each time.
+  // Made at first use, and kept. Passes take turns in one arena (on a device, in one buffer), so the inputs have to
+  // be filled each time.
   Pass& pass(const PassKey& key) {
     auto& kept = passes_[key];
     if (!kept) kept = make_pass(key);
@@ -132,6 +131,25 @@ class Network {
     Pass pass(pool, true);
     build(pass, key);
     return FusedStep::lent_size(pass.tape) * sizeof(float);
+  }
+
+  // What a pass needs on a device, beside the weights and gradients there, of which `weights` knows afterwards.
+  GraphRunner::Needs planned_graph(const PassKey& key, DeviceWeights& weights) {
+    Pass pass(pool, key.use == Use::training);
+    build(pass, key);
+    return GraphRunner::needs(pass.tape, weights);
+  }
+  // Of reading a text of some chunks.
+  GraphRunner::Needs planned_reading(int chunks, DeviceWeights& weights) {
+    Pass pass(pool, false);
+    build_reading(pass, chunks, true);
+    return GraphRunner::needs(pass.tape, weights);
+  }
+  // What the device holds now: weights and gradients, the passes' inputs, and what they take turns in.
+  size_t device_bytes() const {
+    size_t sum = weights_->bytes() + passing_memory_->bytes();
+    for (const auto& [key, pass] : passes_) sum += pass->runner->lasting_bytes();
+    return sum;
   }
 
   // What the U-Net attends to for some texts of as many chunks each: [texts, chunks T, C].
@@ -205,13 +223,18 @@ class Network {
     else pass.loss = &tape.add<MeanSquaredError>(pass.said, key.masked);
   }
 
-  std::vector<float> encode(const std::vector<PromptChunk>& chunks, bool weighted) {
-    Pass pass(pool, false);
-    Value* weights = nullptr;
-    pass.ids = pass.tape.input({static_cast<int>(chunks.size()), 1, text_length_, 1});
-    if (weighted) weights = pass.tape.input(pass.ids->shape);
+  // Returns the tokens' weights, null where there are none.
+  Value* build_reading(Pass& pass, int chunks, bool weighted) const {
+    pass.ids = pass.tape.input({chunks, 1, text_length_, 1});
+    Value* weights = weighted ? pass.tape.input(pass.ids->shape) : nullptr;
     pass.said = text_->build(pass.tape, {pass.ids, 1, weights});
     pass.tape.expose(pass.said);
+    return weights;
+  }
+
+  std::vector<float> encode(const std::vector<PromptChunk>& chunks, bool weighted) {
+    Pass pass(pool, false);
+    Value* weights = build_reading(pass, static_cast<int>(chunks.size()), weighted);
     finish(pass);
     if (!backend_) pass.tape.bind(arena_.reserve(pass.tape.bytes() / sizeof(float)));
     const auto length = static_cast<size_t>(text_length_);
@@ -225,11 +248,10 @@ class Network {
   }
 
   void finish(Pass& pass) {
-    if (backend_) pass.runner = std::make_unique<GraphRunner>(pass.tape, *weights_);
+    if (backend_) pass.runner = std::make_unique<GraphRunner>(pass.tape, *weights_, passing_memory_);
     else pass.tape.lay_out();
   }
 
-  std::string device_;
   Precision precision_ = Precision::f32;
   bool checkpointing_, text_learns_ = false;
   int text_length_;
@@ -238,6 +260,7 @@ class Network {
   std::optional<UNet> unet_;
   std::optional<Backend> backend_;
   std::optional<DeviceWeights> weights_;
+  std::shared_ptr<PassingMemory> passing_memory_;
   Arena arena_;
   std::map<PassKey, std::unique_ptr<Pass>> passes_;
   std::map<std::string, std::vector<float>> contexts_;

@@ -12,7 +12,7 @@
 #include "diffusion/batches.h"
 #include "diffusion/finite.h"
 #include "diffusion/inputs.h"
-#include "diffusion/memory_plan.h"
+#include "diffusion/memory_room.h"
 #include "diffusion/network.h"
 #include "diffusion/samples.h"
 #include "diffusion/start.h"
@@ -231,32 +231,38 @@ class Session {
                          "Leave train.precision at auto.");
   }
 
+  static Json planned(const MemoryPlan& plan, const MachineMemory& room) {
+    Json parts = Json::array();
+    for (const auto& [name, bytes] : plan.parts) parts.push_back({{"name", name}, {"bytes", bytes}});
+    Json said = {{"total_bytes", plan.total()}, {"parts", parts}};
+    if (room.available) said["available_bytes"] = *room.available;
+    return said;
+  }
+
   // Says what the job will need, and refuses what can't be had.
   void require_memory(bool training) {
-    if (job_.device != "cpu") return; // a device says so itself when its buffers are made
     const PlannedWork work = planned_work(training);
-    const MemoryPlan plan = plan_memory(recipe_, foundation_, *network_, work);
-    const MachineMemory machine = machine_memory();
-    Json parts = Json::array();
-    std::string told;
-    for (const auto& [name, bytes] : plan.parts) {
-      parts.push_back({{"name", name}, {"bytes", bytes}});
-      told += (told.empty() ? "" : ", ") + name + " " + gib(bytes);
+    const Placement placement = plan_memory(recipe_, foundation_, *network_, work);
+    const Room room = room_of(network_->backend());
+    Json said = planned(placement.host, room.host);
+    if (placement.device) {
+      Json host = std::exchange(said, planned(*placement.device, room.device));
+      said.update({{"host", host}, {"nodes", placement.nodes}, {"splits", placement.splits}});
     }
-    conversation_.say("memory", {{"total_bytes", plan.total()}, {"available_bytes", machine.available}, {"parts", parts}});
-    const std::string message = (training ? "training needs " : "validation and samples need ") + gib(plan.total()) + " (" + told + ")";
-    if (plan.total() > machine.total) {
+    conversation_.say("memory", said);
+    const std::string wants = training ? "training needs " : "validation and samples need ";
+    if (const auto lack = shortage(placement, room, &MachineMemory::total)) {
       std::string fits;
-      for (const auto& setting : what_would_fit(recipe_, work, machine.total, [&](const Recipe& other, const PlannedWork& less) {
-             Network changed(foundation_, other, "cpu", 1);
-             return plan_memory(other, foundation_, changed, less).total();
+      for (const auto& setting : what_would_fit(recipe_, work, [&](const Recipe& other, const PlannedWork& less) {
+             Network changed(foundation_, other, job_.device, 1);
+             return !shortage(plan_memory(other, foundation_, changed, less), room, &MachineMemory::total);
            }))
         fits += (fits.empty() ? "" : ", or ") + setting;
-      throw Failure(kBadRecipe, "MEMORY_SHORT", message + ", and this machine has " + gib(machine.total),
+      throw Failure(kBadRecipe, "MEMORY_SHORT", wants + lack->needs + ", and " + lack->whose + " has " + gib(lack->bytes),
                     fits.empty() ? "Use a machine with more memory." : "It would fit with " + fits + ".");
     }
-    if (plan.total() > machine.available)
-      throw Failure(kTryAgain, "TRAINER_BUSY", message + ", and " + gib(machine.available) + " are free",
+    if (const auto lack = shortage(placement, room, &MachineMemory::available))
+      throw Failure(kTryAgain, "TRAINER_BUSY", wants + lack->needs + ", and of " + lack->whose + " " + gib(lack->bytes) + " are free",
                     "Close other programs; it begins when there is room.");
   }
 
@@ -270,17 +276,18 @@ class Session {
           work.chunks = std::max(work.chunks, static_cast<int>(reader_->caption(caption.text).chunks.size()));
       }
     }
-    const int guided = recipe_.samples.guidance == 1 ? 1 : 2;
+    const auto chunks_of = [this](const std::string& text) { return static_cast<int>(reader_->prompt(text).chunks.size()); };
     std::map<std::pair<int, int>, int> alike;
     for (const auto& prompt : recipe_.samples.prompts) {
       const Pads pads = prompt.outpaint.value_or(Pads{});
       const int width = prompt.picture ? prompt.picture->width + pads.left + pads.right : prompt.width.value_or(state_.width);
       const int height = prompt.picture ? prompt.picture->height + pads.top + pads.bottom : prompt.height.value_or(state_.height);
+      const int guided = prompt.guidance.value_or(recipe_.samples.guidance) == 1 ? 1 : 2;
       int& together = alike[{width, height}];
       if (together < recipe_.samples.batch) together++;
       work.sampled.insert({guided * (prompt.picture ? 1 : together), width, height});
+      work.prompt_chunks = std::max({work.prompt_chunks, chunks_of(prompt.text), chunks_of(prompt.negative)});
     }
-    if (training) work.sampled.clear(); // samples at will are made one at a time, in what training has
     return work;
   }
 

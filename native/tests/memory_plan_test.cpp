@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "compute/adamw.h"
-#include "diffusion/memory_plan.h"
+#include "diffusion/memory_room.h"
 #include "tests/check.h"
 
 using namespace tiller;
@@ -35,7 +35,7 @@ Foundation foundation_of(const UNetConfig& unet) {
 size_t planned(const Recipe& recipe, const PlannedWork& work) {
   const Foundation found = foundation_of(UNetConfig{});
   Network network(found, recipe, "cpu", 1);
-  return plan_memory(recipe, found, network, work).total();
+  return plan_memory(recipe, found, network, work).host.total();
 }
 
 const PlannedWork kWork{true, 1, false, {{2, 64, 64}}, {}};
@@ -50,10 +50,14 @@ void full_size() {
   checks.holds("checkpointing needs less", lora < planned(recipe_of(true, false), kWork));
 }
 
+auto fits_into(size_t limit) {
+  return [limit](const Recipe& recipe, const PlannedWork& work) { return planned(recipe, work) <= limit; };
+}
+
 void advice() {
   const Recipe recipe = recipe_of(false, false);
   for (const size_t limit : {17 * kGiB, 12 * kGiB, 5 * kGiB}) {
-    const auto found = what_would_fit(recipe, kWork, limit, planned);
+    const auto found = what_would_fit(recipe, kWork, fits_into(limit));
     const std::string name = "at " + std::to_string(limit / kGiB) + " GiB ";
     checks.holds(name + "something is advised", !found.empty() && found.size() <= 3);
     for (const auto& setting : found) {
@@ -64,7 +68,7 @@ void advice() {
       checks.holds(name + setting + " fits", planned(changed, work) <= limit);
     }
   }
-  checks.holds("nothing is advised where nothing helps", what_would_fit(recipe, kWork, kGiB, planned).empty());
+  checks.holds("nothing is advised where nothing helps", what_would_fit(recipe, kWork, fits_into(kGiB)).empty());
 }
 
 // What a small model takes is what was planned, but for a few MiB.
@@ -85,7 +89,7 @@ void as_taken(bool fused) {
   if (resident() == 0) return;
   Network network(found, recipe, "cpu", 1);
   const PlannedWork work{true, 1, false, {{4, 32, 32}}, {}};
-  const size_t expected = plan_memory(recipe, found, network, work).total() - MemoryPlan::kProgram, before = resident();
+  const size_t expected = plan_memory(recipe, found, network, work).host.total() - Placement::kProgram, before = resident();
   network.allocate(true, true, !fused);
   network.parameters.initialize(1);
   AdamW optimizer(network.parameters);

@@ -75,11 +75,13 @@ int evaluate(Session& session, Conversation& conversation) {
 int devices() {
   Json found = Json::array({{{"name", "cpu"},
                              {"kind", "cpu"},
+                             {"type", name_of(DeviceType::cpu)},
                              {"description", "Tiller's own kernels, " + vector_set()},
                              {"memory_bytes", 0}}});
   for (const auto& device : list_devices()) {
     found.push_back({{"name", device.name},
                      {"kind", device.kind},
+                     {"type", name_of(device.type)},
                      {"description", device.description},
                      {"memory_bytes", device.memory_total}});
   }
@@ -89,6 +91,8 @@ int devices() {
 
 // A device's errors are known here, where devices are.
 Failure explain(const std::exception& error) {
+  if (const auto* missing = dynamic_cast<const OpMissing*>(&error))
+    return {kBadRecipe, "GRAPH_SPLIT", missing->what(), missing->hint};
   if (const auto* device = dynamic_cast<const DeviceError*>(&error))
     return {kBadRecipe, "DEVICE_MISSING", device->what(), device->hint};
   if (dynamic_cast<const OutOfDeviceMemory*>(&error))

@@ -54,12 +54,19 @@ test('`show` has the memory that was planned', async () => {
     { name: 'optimizer', bytes: 82e6 },
   ];
   trainer.say({ event: 'memory', total_bytes: 3.522e9, available_bytes: 16e9, parts });
-  trainer.end();
   const plan = { total_bytes: 3.522e9, available_bytes: 16e9, parts };
   expect(JSON.parse(await show('--json'))).toMatchObject({
     memory: { stage: 'train', epoch: 11, ...plan },
   });
   expect(await show()).toContain(
     '3.5 GB of memory planned to train: weights 3.4 GB, optimizer 82 MB',
+  );
+  const host = { total_bytes: 5e9, parts: [{ name: 'average', bytes: 4e9 }] };
+  trainer.say({ event: 'memory', total_bytes: 6e9, parts, host, nodes: 8123, splits: 1 });
+  trainer.end();
+  expect(await show()).toContain(
+    '6 GB of memory planned to train: weights 3.4 GB, optimizer 82 MB\n' +
+      "  and 5 GB of the host's: average 4 GB\n" +
+      '  the graph: 8,123 nodes in 1 split\n',
   );
 });

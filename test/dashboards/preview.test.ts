@@ -207,6 +207,12 @@ describe('the page of the run', () => {
     expect(text).toContain('data-field="doing">preparing latents 12 of 1,200<');
     expect(text).toContain('3.4 GB planned to evaluate epoch 11, of 16 GB that were free');
     expect(text).toMatch(/optimizer &lt;b&gt;<\/th> <td class="figure">820 MB/);
+    const host = { total_bytes: 5e9, parts: [{ name: 'average', bytes: 4e9 }] };
+    trainer.say({ event: 'memory', total_bytes: 6e9, parts, host, nodes: 8123, splits: 1 });
+    const both = await page();
+    expect(both).toContain('; of the host 5 GB');
+    expect(both).toMatch(/average<\/th> <td class="figure">4 GB/);
+    expect(both).toMatch(/8,123 nodes in\s+1 split/);
     trainer.end();
     expect(await page()).not.toContain('preparing latents');
   });

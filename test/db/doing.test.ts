@@ -153,4 +153,9 @@ test('the newest plan of memory stays, of whatever launch', () => {
   expect(plannedMemory(db, run)).toEqual(plan);
   say({ ...work, launch: next }, { event: 'memory', total_bytes: 5, parts: [] });
   expect(plannedMemory(db, run)).toMatchObject({ stage: 'evaluate', available_bytes: null });
+  const host = { total_bytes: 7, parts };
+  say({ ...work, launch: next }, { event: 'memory', ...host, host, nodes: 900, splits: 1 });
+  const need = { ...host, available_bytes: null };
+  const there = { stage: 'evaluate', epoch: 1, ...need, host: need, nodes: 900, splits: 1 };
+  expect(plannedMemory(db, run)).toEqual(there);
 });

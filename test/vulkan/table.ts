@@ -1,5 +1,6 @@
 /** What `npm run test:vulkan` prints: a row a program, and what they come to. */
 import type { Check } from '../native/check-lines.ts';
+import type { Training } from './end-to-end.ts';
 import type { Outcome } from './program.ts';
 
 const columns = (...[name, checks, worst, limit, seconds, failed]: string[]): string =>
@@ -25,6 +26,16 @@ export function row({ name, checks, seconds, complaints }: Outcome): string {
     String(complaints.length),
   );
 }
+
+export const trainingWords = ({ name, difference, nodes, splits }: Training): string =>
+  `${name}: the losses of 20 steps are within ${difference.toExponential(1)} of the CPU's; ${nodes} nodes, ${splits} split`;
+
+export const trainingFigures = ({ name, difference, nodes, splits }: Training) => ({
+  name,
+  difference,
+  nodes,
+  splits,
+});
 
 /** `worst` is the check whose error is the largest part of its limit. */
 export function summary(outcomes: readonly Outcome[]) {

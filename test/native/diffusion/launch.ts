@@ -1,7 +1,7 @@
 /** Starts tiller-diffusion as a program of its own, and reads what it says. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import {
   trainerEvent,
   type Job,
@@ -17,20 +17,28 @@ export interface Finished {
 }
 
 export interface Running {
-  process: ResultPromise<typeof launchOptions>;
+  process: ReturnType<typeof start>;
+  /** what it has said so far */
+  events: () => readonly TrainerEvent[];
   send: (command: TrainerCommand | string) => void;
   /** resolves when an event fits, or the process has ended */
   until: (fits: (event: TrainerEvent) => boolean) => Promise<TrainerEvent | undefined>;
   finished: Promise<Finished>;
 }
 
-const launchOptions = { stdin: 'pipe', reject: false } as const;
+const start = (trainer: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
+  execa(trainer, args, { stdin: 'pipe', reject: false, env });
 let launches = 0;
 
-export async function launch(trainer: string, job: Job): Promise<Running> {
+/** @param env beside what this process has */
+export async function launch(
+  trainer: string,
+  job: Job,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Running> {
   const file = join(job.folder, `job-${launches++}.json`);
   await writeFile(file, JSON.stringify(job));
-  const child = execa(trainer, [job.stage, '--job', file], launchOptions);
+  const child = start(trainer, [job.stage, '--job', file], env);
   const events: TrainerEvent[] = [];
   const waiting = new Set<() => void>();
   let ended = false;
@@ -44,6 +52,7 @@ export async function launch(trainer: string, job: Job): Promise<Running> {
   })();
   return {
     process: child,
+    events: () => events,
     send: (command) => {
       child.stdin.write(`${typeof command === 'string' ? command : JSON.stringify(command)}\n`);
     },
@@ -72,8 +81,8 @@ export async function launch(trainer: string, job: Job): Promise<Running> {
   };
 }
 
-export async function run(trainer: string, job: Job): Promise<Finished> {
-  return (await launch(trainer, job)).finished;
+export async function run(trainer: string, job: Job, env?: NodeJS.ProcessEnv): Promise<Finished> {
+  return (await launch(trainer, job, env)).finished;
 }
 
 export const of = <Name extends TrainerEvent['event']>(

@@ -76,6 +76,12 @@ describe('training', () => {
       precision: 'f32',
       kernels: expect.stringMatching(/^ggml-cpu:/),
     });
+    const names = (plan?: { parts: { name: string }[] }) => plan?.parts.map(({ name }) => name);
+    const [memory] = of(ggml, 'memory');
+    expect(names(memory)).toEqual(['weights', 'gradients', 'activations', 'inputs']);
+    expect(names(memory?.host)).toEqual(['weights', 'average', 'gradients', 'optimizer']);
+    expect(memory?.splits).toBe(1);
+    expect(memory?.nodes).toBeGreaterThan(500);
     for (const [i, { loss, grad_norm, items_hash }] of trace(ggml).entries()) {
       expect(items_hash).toBe(own[i]?.items_hash);
       expect(Math.abs(loss / (own[i]?.loss ?? 0) - 1)).toBeLessThan(1e-3);
@@ -141,6 +147,10 @@ describe('training', () => {
 test('devices: our own kernels, and what ggml finds', async () => {
   const { stdout } = await execa(program(), ['devices']);
   const { devices } = JSON.parse(stdout) as { devices: { kind: string }[] };
-  expect(devices[0]).toMatchObject({ kind: 'cpu', description: expect.stringContaining('floats') });
+  expect(devices[0]).toMatchObject({
+    kind: 'cpu',
+    type: 'cpu',
+    description: expect.stringContaining('floats'),
+  });
   expect(devices.map(({ kind }) => kind)).toContain('ggml-cpu');
 });
