@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,8 +11,9 @@
 #include "diffusion/batches.h"
 #include "diffusion/finite.h"
 #include "diffusion/inputs.h"
-#include "diffusion/memory_room.h"
 #include "diffusion/network.h"
+#include "diffusion/read_recipe.h"
+#include "diffusion/require_memory.h"
 #include "diffusion/samples.h"
 #include "diffusion/start.h"
 #include "diffusion/validation.h"
@@ -40,7 +40,7 @@ class Session {
     reader_ = make_reader(foundation_, job_, state_);
     space_ = make_space(foundation_, job_, state_, network_->pool);
     say_hello(program);
-    require_memory(training);
+    require_memory({recipe_, foundation_, *network_, planned_work(recipe_, data_, *reader_, state_, training), job_.device}, conversation_);
     network_->allocate(training, recipe_.train.ema > 0, !fuses());
     load(training);
     if (data_) batches_.emplace(job_.seed, entries_of(data_->train), recipe_.train.batch, recipe_.train.accumulation);
@@ -229,66 +229,6 @@ class Session {
     if (wanted != "auto" && wanted != precision)
       conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used",
                          "Leave train.precision at auto.");
-  }
-
-  static Json planned(const MemoryPlan& plan, const MachineMemory& room) {
-    Json parts = Json::array();
-    for (const auto& [name, bytes] : plan.parts) parts.push_back({{"name", name}, {"bytes", bytes}});
-    Json said = {{"total_bytes", plan.total()}, {"parts", parts}};
-    if (room.available) said["available_bytes"] = *room.available;
-    return said;
-  }
-
-  // Says what the job will need, and refuses what can't be had.
-  void require_memory(bool training) {
-    const PlannedWork work = planned_work(training);
-    const Placement placement = plan_memory(recipe_, foundation_, *network_, work);
-    const Room room = room_of(network_->backend());
-    Json said = planned(placement.host, room.host);
-    if (placement.device) {
-      Json host = std::exchange(said, planned(*placement.device, room.device));
-      said.update({{"host", host}, {"nodes", placement.nodes}, {"splits", placement.splits}});
-    }
-    conversation_.say("memory", said);
-    const std::string wants = training ? "training needs " : "validation and samples need ";
-    if (const auto lack = shortage(placement, room, &MachineMemory::total)) {
-      std::string fits;
-      for (const auto& setting : what_would_fit(recipe_, work, [&](const Recipe& other, const PlannedWork& less) {
-             Network changed(foundation_, other, job_.device, 1);
-             return !shortage(plan_memory(other, foundation_, changed, less), room, &MachineMemory::total);
-           }))
-        fits += (fits.empty() ? "" : ", or ") + setting;
-      throw Failure(kBadRecipe, "MEMORY_SHORT", wants + lack->needs + ", and " + lack->whose + " has " + gib(lack->bytes),
-                    fits.empty() ? "Use a machine with more memory." : "It would fit with " + fits + ".");
-    }
-    if (const auto lack = shortage(placement, room, &MachineMemory::available))
-      throw Failure(kTryAgain, "TRAINER_BUSY", wants + lack->needs + ", and of " + lack->whose + " " + gib(lack->bytes) + " are free",
-                    "Close other programs; it begins when there is room.");
-  }
-
-  PlannedWork planned_work(bool training) const {
-    PlannedWork work{training, 1, false, {}, {}};
-    if (data_) {
-      for (const auto& item : training ? data_->train : data_->validation) {
-        work.trained.insert({recipe_.train.batch, item.bucket_width, item.bucket_height});
-        work.masked = work.masked || item.mask_offset;
-        for (const auto& caption : item.captions)
-          work.chunks = std::max(work.chunks, static_cast<int>(reader_->caption(caption.text).chunks.size()));
-      }
-    }
-    const auto chunks_of = [this](const std::string& text) { return static_cast<int>(reader_->prompt(text).chunks.size()); };
-    std::map<std::pair<int, int>, int> alike;
-    for (const auto& prompt : recipe_.samples.prompts) {
-      const Pads pads = prompt.outpaint.value_or(Pads{});
-      const int width = prompt.picture ? prompt.picture->width + pads.left + pads.right : prompt.width.value_or(state_.width);
-      const int height = prompt.picture ? prompt.picture->height + pads.top + pads.bottom : prompt.height.value_or(state_.height);
-      const int guided = prompt.guidance.value_or(recipe_.samples.guidance) == 1 ? 1 : 2;
-      int& together = alike[{width, height}];
-      if (together < recipe_.samples.batch) together++;
-      work.sampled.insert({guided * (prompt.picture ? 1 : together), width, height});
-      work.prompt_chunks = std::max({work.prompt_chunks, chunks_of(prompt.text), chunks_of(prompt.negative)});
-    }
-    return work;
   }
 
   void load(bool training) {
