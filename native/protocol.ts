@@ -20,6 +20,7 @@ const hello = z.object({
   trainer: z.string(),
   version: z.string(),
   device: z.string(),
+  precision: z.string().optional(),
   fingerprint: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
   knows: z.array(z.string()).default([]),
   parameters: count.optional(),

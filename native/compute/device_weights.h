@@ -1,7 +1,9 @@
 // device_weights.h   parameters' weights and gradients on a device, shared by all graphs there: one
-// for training, one for validation, one for each size of samples.
+// for training, one for validation, one for each size of samples. Weights on the host are F32; of matrices the
+// device may have a copy in BF16 instead (precision.h). Gradients are F32.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <unordered_map>
@@ -10,6 +12,8 @@
 #include "compute/ggml_backend.h"
 #include "compute/graph_blocks.h"
 #include "compute/parameters.h"
+#include "compute/precision.h"
+#include "formats/half.h"
 
 namespace tiller {
 
@@ -46,16 +50,20 @@ inline void look_allocated(ggml_context* context) {
 
 class DeviceWeights {
  public:
-  explicit DeviceWeights(const Backend& backend) : backend_(backend) {}
+  explicit DeviceWeights(const Backend& backend, Precision precision = Precision::f32)
+      : backend_(backend), precision_(precision) {}
   ~DeviceWeights() { backend_.forget_buffers(); }
   DeviceWeights(const DeviceWeights&) = delete;
   DeviceWeights& operator=(const DeviceWeights&) = delete;
 
   const Backend& backend() const { return backend_; }
+  Precision precision() const { return precision_; }
 
   // In the layout of graph.h. A tensor has no memory before the next allocate().
-  ggml_tensor* weight(Block* block) { return tensor(block, weights_); }
-  ggml_tensor* gradient(Block* block) { return tensor(block, gradients_); }
+  ggml_tensor* weight(Block* block) {
+    return tensor(block, weights_, block->packed ? matrix_type(precision_) : GGML_TYPE_F32);
+  }
+  ggml_tensor* gradient(Block* block) { return tensor(block, gradients_, GGML_TYPE_F32); }
 
   void allocate() {
     for (const auto& context : contexts_) {
@@ -78,7 +86,13 @@ class DeviceWeights {
       staging_.resize(unpacked_size(*block));
       unpack(*block, block->weight, staging_.data());
       ggml_tensor* to = weights_.tensors[block];
-      ggml_backend_tensor_set(to, staging_.data(), 0, ggml_nbytes(to));
+      const void* from = staging_.data();
+      if (to->type == GGML_TYPE_BF16) {
+        rounded_.resize(staging_.size());
+        std::transform(staging_.begin(), staging_.end(), rounded_.begin(), to_bf16);
+        from = rounded_.data();
+      }
+      ggml_backend_tensor_set(to, from, 0, ggml_nbytes(to));
     }
   }
 
@@ -112,14 +126,16 @@ class DeviceWeights {
   static constexpr int kTensors = 1024;  // of one context
 
   const Backend& backend_;
+  const Precision precision_;
   Tensors weights_, gradients_;
   std::vector<GgmlContext> contexts_;
   int room_ = 0;
   std::vector<GgmlBuffer> buffers_;
   std::vector<float> staging_;
+  std::vector<uint16_t> rounded_;
   std::unordered_map<const Block*, const float*> sent_;
 
-  ggml_tensor* tensor(Block* block, Tensors& of) {
+  ggml_tensor* tensor(Block* block, Tensors& of, ggml_type type) {
     ggml_tensor*& found = of.tensors[block];
     if (found) return found;
     if (room_-- == 0) {
@@ -128,9 +144,9 @@ class DeviceWeights {
     }
     ggml_context* context = contexts_.back().get();
     const int64_t in = block->in, out = block->out;
-    found = !block->packed      ? ggml_new_tensor_2d(context, GGML_TYPE_F32, out, in)
-            : block->taps == 1 ? ggml_new_tensor_2d(context, GGML_TYPE_F32, in, out)
-                               : ggml_new_tensor_4d(context, GGML_TYPE_F32, 3, 3, in, out);
+    found = !block->packed      ? ggml_new_tensor_2d(context, type, out, in)
+            : block->taps == 1 ? ggml_new_tensor_2d(context, type, in, out)
+                               : ggml_new_tensor_4d(context, type, 3, 3, in, out);
     of.order.push_back(block);
     return found;
   }

@@ -23,7 +23,7 @@ class Graph : public Nodes {
  public:
   // `passing` holds the nodes; what is in `lasting` keeps its memory from run to run.
   Graph(ggml_context* passing, ggml_context* lasting, ggml_cgraph* nodes, DeviceWeights& weights)
-      : Nodes(passing, weights.backend()), lasting_(lasting), nodes_(nodes), weights_(weights) {}
+      : Nodes(passing, weights.backend(), weights.precision()), lasting_(lasting), nodes_(nodes), weights_(weights) {}
 
   // ---- values --------------------------------------------------------------------------------
 

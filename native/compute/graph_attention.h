@@ -31,15 +31,15 @@ class AttentionNodes {
     p_ = ggml_soft_max_ext(c, n.matmul(k_, q_), mask, scale_, 0.0f);  // (1) (2)
   }
 
-  Tensor forward() const { return merge(n.matmul(n.transpose(v_), p_)); }  // (3)
+  Tensor forward() const { return merge(n.matmul(ggml_transpose(c, v_), p_)); }  // (3)
 
   AttentionGrads backward(Tensor grad_o) const {
     Tensor go = split(grad_o);
-    Tensor gv = n.matmul(n.transpose(go), n.transpose(p_));                // (4)
-    Tensor gp = n.matmul(v_, go);                                          // (5)
-    Tensor gs = ggml_soft_max_ext_back(c, gp, p_, scale_, 0.0f);                  // (6)
-    Tensor gq = n.matmul(n.transpose(k_), gs);                             // (7)
-    Tensor gk = n.matmul(n.transpose(q_), n.transpose(gs));                // (8)
+    Tensor gv = n.matmul(ggml_transpose(c, go), ggml_transpose(c, p_));  // (4)
+    Tensor gp = n.matmul(v_, go);                                        // (5)
+    Tensor gs = ggml_soft_max_ext_back(c, gp, p_, scale_, 0.0f);         // (6)
+    Tensor gq = n.matmul(ggml_transpose(c, k_), gs);                     // (7)
+    Tensor gk = n.matmul(ggml_transpose(c, q_), ggml_transpose(c, gs));  // (8)
     return {merge(gq), merge(gk), merge(gv)};
   }
 

@@ -1,5 +1,6 @@
 // graph_nodes.h   what a layer's graph is made of: functions that ggml has no single op for, and the
-// backward passes that its autodiff lacks. All F32; each adds nodes and computes nothing.
+// backward passes that its autodiff lacks. Each adds nodes and computes nothing. All F32, but for the factors of
+// matrices' products where those are to be BF16.
 //
 // Two layouts, in ggml's order (innermost first):
 //   tokens [C, T, N]     one row of channels a position, T = W*H for pictures; as on the CPU
@@ -11,6 +12,7 @@
 #include <numbers>
 
 #include "compute/ggml_backend.h"
+#include "compute/precision.h"
 
 namespace tiller {
 
@@ -18,7 +20,8 @@ using Tensor = ggml_tensor*;
 
 class Nodes {
  public:
-  Nodes(ggml_context* context, const Backend& backend) : c(context), backend_(&backend) {}
+  Nodes(ggml_context* context, const Backend& backend, Precision precision = Precision::f32)
+      : c(context), backend_(&backend), precision_(precision) {}
 
   ggml_context* context() const { return c; }
 
@@ -67,18 +70,26 @@ class Nodes {
     return ggml_reshape_3d(c, ggml_sum_rows(c, transpose(x)), x->ne[0], 1, x->ne[2]);
   }
 
-  // out[m, p] = sum_k a[k, m] * b[k, p].   a [K, M]  b [K, P]. Gradients leave the range of F16.
+  // out[m, p] = sum_k a[k, m] * b[k, p].   a [K, M]  b [K, P], either of them also as a transposed view. F32, also
+  // where a and b are rounded to BF16. Where the device can't do that, it is done in F32.
   Tensor matmul(Tensor a, Tensor b) const {
-    Tensor product = ggml_mul_mat(c, a, b);
-    ggml_prec_set_acc(product, GGML_PREC_F32);
-    ggml_prec_set_src(product, GGML_PREC_F32, 1);
-    return product;
+    b = in_rows(b, GGML_TYPE_F32);
+    if (precision_ == Precision::bf16) {
+      // ggml rounds b itself: Vulkan's products of few columns take none in BF16, whatever it says of its support.
+      // The sums are F32 on every device; to ask for that would have CUDA multiply in F32.
+      Tensor rounded = product(in_rows(a, GGML_TYPE_BF16), b, GGML_PREC_BF16);
+      if (backend_->supports(rounded) && backend_->supports(rounded->src[0])) return rounded;
+    }
+    return product(in_rows(a, GGML_TYPE_F32), b, GGML_PREC_F32);
   }
 
-  // out[i, j] = sum_p a[i, p] * b[j, p].   a [I, P]  b [J, P]   (Metal lacks OUT_PROD)
+  // out[i, j] = sum_p a[i, p] * b[j, p].   a [I, P]  b [J, P]   (no device has OUT_PROD in BF16, and Metal none)
   Tensor outer(Tensor a, Tensor b) const {
-    Tensor product = ggml_out_prod(c, a, b);
-    return backend_->supports(product) ? product : matmul(transpose(a), transpose(b));
+    if (precision_ == Precision::f32) {
+      Tensor product = ggml_out_prod(c, a, b);
+      if (backend_->supports(product)) return product;
+    }
+    return matmul(ggml_transpose(c, a), ggml_transpose(c, b));
   }
 
   // ---- linear: y = W x + b.   W [K, M]  x [K, ...]  y [M, ...] -------------------------------
@@ -87,7 +98,7 @@ class Nodes {
     Tensor y = matmul(w, x);
     return b ? ggml_add(c, y, b) : y;
   }
-  Tensor linear_grad_x(Tensor w, Tensor g) const { return matmul(transpose(w), g); }
+  Tensor linear_grad_x(Tensor w, Tensor g) const { return matmul(ggml_transpose(c, w), g); }
   Tensor linear_grad_w(Tensor x, Tensor g) const { return outer(as_2d(x), as_2d(g)); }
 
   // ---- convolution.   x planes  W [KW, KH, IC, OC]  y, g tokens [OC, W'*H', N] ----------------
@@ -163,6 +174,21 @@ class Nodes {
 
  private:
   const Backend* backend_;
+  Precision precision_;
+
+  // Gradients leave the range of F16, which no factor may be rounded to.
+  Tensor product(Tensor a, Tensor b, ggml_prec precision) const {
+    Tensor result = ggml_mul_mat(c, a, b);
+    ggml_prec_set_acc(result, precision);
+    ggml_prec_set_src(result, precision, 1);
+    return result;
+  }
+  // A transposed view of a single row counts as contiguous, and is no factor for ggml all the same.
+  static bool is_in_rows(Tensor x) { return ggml_is_contiguous(x) && !ggml_is_transposed(x); }
+  Tensor in_rows(Tensor x, ggml_type type) const {
+    if (x->type != type) return ggml_cast(c, x, type);
+    return is_in_rows(x) ? x : ggml_cont(c, x);
+  }
 
   Tensor quick_sigmoid(Tensor x) const { return ggml_sigmoid(c, ggml_scale(c, x, 1.702f)); }
   Tensor center(Tensor x) const { return ggml_sub(c, x, ggml_mean(c, x)); }
@@ -175,7 +201,7 @@ class Nodes {
     const int64_t taps = w->ne[0] * w->ne[1], in = w->ne[2], out = w->ne[3];
     Tensor by_tap = transpose(ggml_reshape_2d(c, w, taps, in * out));  // [IC·OC, taps]
     by_tap = ggml_reshape_3d(c, ggml_get_rows(c, by_tap, backwards), in, out, taps);
-    Tensor turned = ggml_cont(c, ggml_permute(c, by_tap, 2, 1, 0, 3));  // [taps, OC, IC]
+    Tensor turned = in_rows(ggml_permute(c, by_tap, 2, 1, 0, 3), w->type);  // [taps, OC, IC]; GET_ROWS made it F32
     return ggml_reshape_4d(c, turned, w->ne[0], w->ne[1], out, in);
   }
 

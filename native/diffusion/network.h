@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "compute/choose_precision.h"
 #include "compute/fused_step.h"
 #include "compute/graph_runner.h"
 #include "diffusion/foundation.h"
@@ -42,7 +43,7 @@ class Network {
   Network(const Foundation& found, const Recipe& recipe, const std::string& device, int threads)
       : pool(device == "cpu" ? threads : 1), checkpointing_(recipe.train.checkpointing), text_length_(found.text.positions) {
     if (recipe.lora) adapters_.emplace(*recipe.lora), text_adapters_.emplace(*recipe.lora);
-    if (device != "cpu") backend_.emplace(device, threads);
+    if (device != "cpu") precision_ = choose_precision(recipe.train.precision, backend_.emplace(device, threads));
     parameters.set_group(1);
     const bool adapt_text = recipe.lora && recipe.train.text_encoder;
     text_.emplace(parameters, found.text, kTextPrefix, adapt_text ? &*text_adapters_ : nullptr);
@@ -53,7 +54,7 @@ class Network {
   }
 
   void allocate(bool training, bool average, bool gradients = true) {
-    if (backend_) weights_.emplace(*backend_), passing_memory_ = std::make_shared<PassingMemory>(*backend_);
+    if (backend_) weights_.emplace(*backend_, precision_), passing_memory_ = std::make_shared<PassingMemory>(*backend_);
     parameters.allocate(training, average, gradients);
   }
 
@@ -91,6 +92,7 @@ class Network {
   const UNetConfig& unet() const { return unet_->config; }
   int text_channels() const { return unet_->config.context_channels; }
   const Backend* backend() const { return backend_ ? &*backend_ : nullptr; }  // null on our own kernels
+  Precision precision() const { return precision_; }
   bool text_learns() const { return text_learns_; }
   std::string fingerprint() const { return backend_ ? backend_->fingerprint() : ""; }
   size_t adapted_matrices() const {
@@ -250,6 +252,7 @@ class Network {
     else pass.tape.lay_out();
   }
 
+  Precision precision_ = Precision::f32;
   bool checkpointing_, text_learns_ = false;
   int text_length_;
   std::optional<Adapters> adapters_, text_adapters_;

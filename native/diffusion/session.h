@@ -33,6 +33,7 @@ class Session {
     if (training && foundation_.inpaints())
       throw Failure(kBadData, "BASE_INPAINTING", recipe_.base->string() + " was made for inpainting (its U-Net sees 9 channels), which is not trained here yet",
                     "Train the model that it was made from; samples of this one can be made.");
+    check_precision();
     schedule_.emplace(recipe_.train.schedule);
     check_sizes(recipe_, foundation_.size_multiple(), data_, state_);
     network_.emplace(foundation_, recipe_, job_.device, job_.threads);
@@ -195,9 +196,19 @@ class Session {
     foundation_.prediction = recipe_.train.schedule.prediction;
   }
 
+  // On CUDA ggml adds up what it multiplies in F16 in F16 too, which can overflow; told to add in F32 it multiplies
+  // in F32. BF16 has F32's range, so that no loss needs scaling.
+  void check_precision() const {
+    if (recipe_.train.precision == "f16" && job_.device != "cpu")
+      throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "recipe.train.precision is f16, in which sums can overflow on a device",
+                    "Set train.precision to bf16 or f32.");
+  }
+
   void say_hello(const fs::path& program) {
+    const std::string precision = name_of(network_->precision()), &wanted = recipe_.train.precision;
     Json fingerprint = {{"device", job_.device},
                         {"threads", job_.threads},
+                        {"precision", precision},
                         {"kernels", vector_set()},
                         {"build", build_id(program)}};
     if (job_.device != "cpu") fingerprint["kernels"] = network_->fingerprint();
@@ -205,6 +216,7 @@ class Session {
                                 {"trainer", "tiller-diffusion"},
                                 {"version", "0.1.0"},
                                 {"device", job_.device},
+                                {"precision", precision},
                                 {"fingerprint", fingerprint},
                                 {"knows",
                                  {"step", "validation", "checkpoint", "sample", "preview", "progress", "warning",
@@ -214,8 +226,8 @@ class Session {
     if (recipe_.train.fused && !fuses())
       conversation_.warn("FUSED_UNUSED", "gradients come back from this device together; train.fused_backward is not used",
                          "Leave train.fused_backward out.");
-    if (recipe_.train.precision == "bf16" || recipe_.train.precision == "f16")
-      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + recipe_.train.precision + " is not used",
+    if (wanted != "auto" && wanted != precision)
+      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used",
                          "Leave train.precision at auto.");
   }
 

@@ -1,63 +1,13 @@
 // The U-Net and the text encoder against PyTorch: test/peers/unet.py wrote what diffusers and
 // transformers gave. Weights and inputs come from the tensors' names on both sides.
 //   golden_test [folder of the goldens]
-#include "models/clip_text.h"
-#include "models/unet.h"
-#include "tests/golden.h"
+#include "tests/golden_models.h"
 
 using namespace tiller;
 
 namespace {
 
 Checks checks;
-
-UNetConfig small_unet() {
-  UNetConfig config;
-  config.in_channels = 5, config.out_channels = 3;
-  config.model_channels = 8;
-  config.channel_multipliers = {1, 2};
-  config.res_blocks = 1;
-  config.attention_levels = {0};
-  config.heads = 2;
-  config.context_channels = 12;
-  config.norm_groups = 4;
-  return config;
-}
-
-struct UNetRun {
-  int threads;
-  bool checkpointing;
-};
-
-void unet(const Golden& golden, UNetRun how, Adapters* adapters = nullptr) {
-  Parameters parameters;
-  parameters.set_trainable(adapters == nullptr);
-  const UNet model(parameters, small_unet(), "model.diffusion_model.", adapters);
-  parameters.allocate(true);
-  fill(parameters);
-  Pool pool(how.threads);
-  Tape tape(pool, true);
-  Value *x = tape.input({2, 6, 8, 5}, true), *t = tape.input({2, 1, 1, 1}), *context = tape.input({2, 1, 7, 12}, true);
-  Value* y = model.build(tape, x, t, context, how.checkpointing);
-  tape.expose(y);
-  auto& loss = tape.add<MeanSquaredError>(y);
-  tape.finish();
-  fill(x, "x");
-  fill(context, "context");
-  fill(loss.target, "target");
-  t->data[0] = 17, t->data[1] = 803;
-  loss.weights->data[0] = 0.5f, loss.weights->data[1] = 2;
-  loss.scale = 0.5; // the mean of two pictures
-  tape.forward();
-  tape.backward();
-  golden.expect("y", y->data, y->shape.size());
-  golden.expect("dx", x->gradient, x->shape.size());
-  golden.expect("dcontext", context->gradient, context->shape.size());
-  if (adapters != nullptr) return golden.expect_gradients(parameters, 3);
-  const std::vector<float> losses(loss.losses.begin(), loss.losses.end());
-  golden.expect("losses", losses.data(), losses.size());
-  golden.expect_gradients(parameters, 4);
-}
 
 // Computing blocks again changes no bit, and needs less memory.
 void checkpointing_same_bits() {
@@ -86,31 +36,6 @@ void checkpointing_same_bits() {
   }
   checks.holds("gradient checkpointing, same bits", results[0] == results[1]);
   checks.holds("gradient checkpointing needs less memory", bytes[1] < bytes[0] * 3 / 4);
-}
-
-void clip_text(const Golden& golden, Adapters* adapters = nullptr) {
-  ClipTextConfig config;
-  config.vocabulary = 30, config.positions = 9;
-  config.channels = 12, config.layers = 2, config.heads = 3, config.hidden = 20;
-  config.trainable = adapters == nullptr;
-  Parameters parameters;
-  const ClipText model(parameters, config, "cond_stage_model.transformer.text_model.", adapters);
-  parameters.allocate(true);
-  fill(parameters);
-  Pool pool(2);
-  Tape tape(pool, true);
-  Value* ids = tape.input({2, 1, 7, 1});
-  Value* y = model.build(tape, ids);
-  tape.expose(y);
-  tape.finish();
-  const int tokens[] = {3, 1, 4, 1, 5, 9, 2, 29, 0, 27, 18, 28, 18, 2};
-  std::copy(std::begin(tokens), std::end(tokens), ids->data);
-  tape.forward();
-  const auto dy = normals("dy", y->shape.size());
-  std::copy(dy.begin(), dy.end(), y->gradient);
-  tape.backward();
-  golden.expect("y", y->data, y->shape.size());
-  golden.expect_gradients(parameters, 1);
 }
 
 // Stable Diffusion 1.5's own sizes, counted without a byte allocated.
@@ -175,9 +100,9 @@ int main(int argc, char** argv) {
   unet(golden, {2, true});
   checkpointing_same_bits();
   clip_text({checks, "clip_text", Safetensors(folder + "/clip_text.safetensors")});
-  Adapters unet_adapters({.rank = 3, .alpha = 6, .conv_rank = 2, .conv_alpha = 1}), text_adapters({.rank = 3, .alpha = 6});
-  unet({checks, "unet_lora", Safetensors(folder + "/unet_lora.safetensors")}, {2, true}, &unet_adapters);
-  clip_text({checks, "clip_text_lora", Safetensors(folder + "/clip_text_lora.safetensors")}, &text_adapters);
+  GoldenAdapters adapters;
+  unet({checks, "unet_lora", Safetensors(folder + "/unet_lora.safetensors")}, {2, true}, &adapters.unet);
+  clip_text({checks, "clip_text_lora", Safetensors(folder + "/clip_text_lora.safetensors")}, {2}, &adapters.text);
   stable_diffusion_sizes();
   other_sizes();
   return checks.exit_code();

@@ -1,6 +1,8 @@
 // Whole models, by our CPU kernels and as one ggml graph: the demo's U-Net with its text encoder, tiny
 // ones of awkward sizes, with low-rank parts and gradient checkpointing, and the autoencoder.
-// graph_model_test [DEVICE]
+// graph_model_test [DEVICE [PRECISION]]
+// Roundings to BF16 add up over a model's layers: there all is within 2 %, and weights' gradients within 6 % of the size
+// that they have on average. bf16_test.cpp has PyTorch's beside them.
 #include <chrono>
 
 #include "models/clip_text.h"
@@ -65,7 +67,8 @@ void compare_gradients(GraphComparison& t, const std::string& name, const Parame
     for (const float value : tensor) square += static_cast<double>(value) * value;
     count += static_cast<double>(tensor.size());
   }
-  const double nothing = 1e-3 * square / count;
+  const bool bf16 = t.precision() == Precision::bf16;
+  const double nothing = (bf16 ? 1 : 1e-3) * square / count;
   double worst = 0;
   std::string worst_name = "none";
   std::vector<std::string> names;
@@ -77,7 +80,7 @@ void compare_gradients(GraphComparison& t, const std::string& name, const Parame
     const double error = relative_error(ours[i], graph[i], size, nothing * static_cast<double>(size));
     if (error > worst || std::isnan(error)) worst = error, worst_name = names[i];
   }
-  t.checks.expect(name + " " + std::to_string(ours.size()) + " weights, worst " + worst_name, worst, t.limit);
+  t.checks.expect(name + " " + std::to_string(ours.size()) + " weights, worst " + worst_name, worst, bf16 ? 3 * t.limit : t.limit);
 }
 
 std::vector<std::vector<float>> gradients(const Parameters& parameters) {
@@ -134,7 +137,7 @@ void compare(GraphComparison& t, const Case& c) {
   Tape tape(pool, true), graph_tape(pool, true);
   const Model a(tape, unet, text, c), b(graph_tape, unet, text, c);
   tape.finish();
-  DeviceWeights weights(t.backend());
+  DeviceWeights weights(t.backend(), t.precision());
   GraphRunner graph(graph_tape, weights);
   std::vector<std::vector<float>> numbers;
   for (int micro_batch = 0; micro_batch < 2; micro_batch++) {
@@ -180,7 +183,7 @@ void checkpointing_memory(GraphComparison& t, Case c) {
     Pool pool(1);
     Tape tape(pool, true);
     const Model model(tape, unet, text, c);
-    DeviceWeights weights(t.backend());
+    DeviceWeights weights(t.backend(), t.precision());
     bytes[checkpointing] = GraphRunner(tape, weights).bytes();
   }
   t.checks.holds(std::string(c.name) + " needs less memory with checkpointing", bytes[1] < bytes[0] * 3 / 4);
@@ -208,7 +211,9 @@ void autoencoder(GraphComparison& t) {
 
 int main(int count, char** arguments) {
   try {
-    GraphComparison t(count > 1 ? arguments[1] : "ggml-cpu");
+    GraphComparison t(count, arguments);
+    const bool bf16 = t.precision() == Precision::bf16;
+    if (bf16) t.limit = 2e-2;
     const UNetConfig awkward{.in_channels = 3, .out_channels = 3, .model_channels = 6, .channel_multipliers = {1, 3},
                              .res_blocks = 2, .attention_levels = {1}, .transformer_depth = 2, .heads = 2,
                              .head_size = 0, .context_channels = 10, .norm_groups = 3};
@@ -217,7 +222,7 @@ int main(int count, char** arguments) {
     compare(t, {"checkpointed U-Net", awkward, layered, 2, 4, 6, 5, /*low_rank=*/false, /*checkpointing=*/true, /*chunks=*/2});
     compare(t, {"low-rank U-Net", awkward, layered, 2, 4, 6, 5, /*low_rank=*/true, /*checkpointing=*/true});
     checkpointing_memory(t, {"awkward U-Net", awkward, layered, 3, 6, 10, 5});
-    autoencoder(t);
+    if (!bf16) autoencoder(t);  // which is never run in it
     const UNetConfig demo{.in_channels = 12, .out_channels = 12, .model_channels = 32, .channel_multipliers = {1, 2, 4},
                           .res_blocks = 1, .attention_levels = {0, 1, 2}, .transformer_depth = 1, .heads = 4,
                           .head_size = 0, .context_channels = 64, .norm_groups = 32};

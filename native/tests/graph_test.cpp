@@ -1,5 +1,5 @@
 // Every layer's CPU kernels against its ggml graph, at ordinary and awkward sizes.
-// graph_test [DEVICE]: ggml-cpu, or another device to check that.
+// graph_test [DEVICE [PRECISION]]
 #include "layers/activation.h"
 #include "layers/attention.h"
 #include "layers/conv3x3.h"
@@ -176,7 +176,7 @@ void feed_forward(GraphComparison& t) {
     Parameters p;
     const FeedForward::Weights w{p.matrix(1, channels, hidden), p.matrix(1, channels, hidden), p.matrix(1, hidden, channels),
                                  p.plain(1, hidden), p.plain(1, hidden), p.plain(1, channels)};
-    t.fill(p);
+    t.fill(p, 0.1f);
     t.compare("feed forward " + std::to_string(channels), p, [&](Tape& tape) {
       Value* x = tape.input({2, 1, rows, channels}, true);
       Value* y = tape.add<FeedForward>(x, w).y;
@@ -239,6 +239,48 @@ void loss(GraphComparison& t) {
   });
 }
 
+// What the device multiplies with: every weight as it is now, to the nearest number that there is, ties to even.
+void copies(GraphComparison& t) {
+  Parameters p;
+  Block *w = p.matrix(9, 37, 64), *b = p.plain(1, 64);
+  t.fill(p);
+  DeviceWeights weights(t.backend(), t.precision()), in_f32(t.backend());
+  for (DeviceWeights* of : {&weights, &in_f32}) {
+    for (Block* block : {w, b}) of->weight(block);
+    of->allocate();
+  }
+  for (const std::string when : {"at first", "after a step"}) {
+    weights.changed();
+    weights.send();
+    for (Block* block : {w, b}) {
+      std::vector<float> wanted(unpacked_size(*block)), got(wanted.size());
+      unpack(*block, block->weight, wanted.data());
+      Tensor copy = weights.weight(block);
+      if (copy->type == GGML_TYPE_BF16) {
+        std::vector<ggml_bf16_t> bits(wanted.size());
+        ggml_backend_tensor_get(copy, bits.data(), 0, ggml_nbytes(copy));
+        ggml_bf16_to_fp32_row(bits.data(), got.data(), static_cast<int64_t>(got.size()));
+        for (float& value : wanted) value = ggml_bf16_to_fp32(ggml_fp32_to_bf16(value));
+      } else {
+        ggml_backend_tensor_get(copy, got.data(), 0, ggml_nbytes(copy));
+      }
+      t.checks.holds((block == w ? "the copy of a matrix " : "the copy of a bias ") + when, got == wanted);
+      for (size_t i = 0; i < block->size(); i++) block->weight[i] *= 1.37f;
+    }
+  }
+  const double share = static_cast<double>(weights.bytes()) / static_cast<double>(in_f32.bytes());
+  t.checks.holds("the copies' memory", t.precision() == Precision::bf16 ? share < 0.52 : share == 1);
+}
+
+// CUDA alone is asked what it does; these must not be taken for one that gains.
+void choices(GraphComparison& t) {
+  t.checks.holds("f32 is F32", choose_precision("f32", t.backend()) == Precision::f32);
+  t.checks.holds("bf16 is BF16", choose_precision("bf16", t.backend()) == Precision::bf16);
+  const bool asked = t.backend().info().kind == "cuda";
+  t.checks.holds("a product in BF16 is seen to be", asked || multiplies_in_bf16(t.backend()));
+  t.checks.holds("auto is F32 elsewhere", asked || choose_precision("auto", t.backend()) == Precision::f32);
+}
+
 // A layer with an op that no device of ours has: a product of columns in F16.
 struct Impossible : Layer {
   Value *x, *y;
@@ -272,7 +314,7 @@ void refusal(GraphComparison& t) {
 
 int main(int count, char** arguments) {
   try {
-    GraphComparison t(count > 1 ? arguments[1] : "ggml-cpu");
+    GraphComparison t(count, arguments);
     linear(t);
     conv3x3(t);
     low_rank_linear(t);
@@ -285,6 +327,8 @@ int main(int count, char** arguments) {
     embeddings(t);
     chunks(t);
     loss(t);
+    copies(t);
+    choices(t);
     refusal(t);
     return t.checks.exit_code();
   } catch (const DeviceError& error) {

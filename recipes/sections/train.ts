@@ -78,7 +78,9 @@ export const train = z
       .default(0.995),
     precision: z
       .enum(['auto', 'f32', 'bf16', 'f16'])
-      .describe('Of the arithmetic; auto: what suits the device')
+      .describe(
+        'Of products of matrices; trained weights stay f32. auto: bf16 on CUDA devices that are fast at it, else f32. Devices refuse f16',
+      )
       .default('auto'),
     gradient_checkpointing: flag(
       'Compute activations again instead of keeping them; left out: with sd1',

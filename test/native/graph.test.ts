@@ -2,9 +2,13 @@ import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { buildNative } from '../../native/build.ts';
 import { expectChecks } from './checks.ts';
-import { graphPrograms } from './graph-programs.ts';
+import { argumentsOf, graphPrograms } from './graph-programs.ts';
 
-test.each(graphPrograms)('$what', ({ name, atLeast }) => expectChecks(name, atLeast), 300_000);
+test.each(graphPrograms)(
+  '$what',
+  (program) => expectChecks(program.name, program.atLeast, argumentsOf('ggml-cpu', program)),
+  300_000,
+);
 
 test('a device that is not there: its name, and those that are', async () => {
   const { path } = await buildNative('graph_test');

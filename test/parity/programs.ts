@@ -12,6 +12,8 @@ export interface Row {
   match: RegExp;
   /** the least that must have been compared: a golden that lost its tensors must not pass */
   atLeast: number;
+  /** of rows that aren't in F32: the largest limit that a check may have, where it is above LIMIT */
+  limit?: number;
 }
 
 export interface Program {
@@ -46,6 +48,26 @@ const models: Program = {
     row('text encoder, gradients', TRANSFORMERS, /^clip_text /, 37),
     row('text encoder with LoRA', PEFT, /^clip_text_lora y$/, 1),
     row('text encoder with LoRA, gradients', PEFT, /^clip_text_lora /, 25),
+  ],
+};
+
+/** How far a U-Net in BF16 is from F32; the limits are made from how far PyTorch's own BF16 is. */
+const fromF32 = (golden: string, name: string): Row => ({
+  ...row(golden, 'autocast', new RegExp(`^${name} in BF16, from F32: `), 3),
+  limit: 2,
+});
+const inBf16 = (what: Row): Row => ({ ...what, limit: 5e-3 });
+
+const bf16: Program = {
+  name: 'bf16_test',
+  args: () => ['ggml-cpu', 'bf16', golden()],
+  rows: [
+    inBf16(row('text encoder in BF16', TORCH, /^clip_text in BF16 y$/, 1)),
+    inBf16(row('text encoder in BF16, gradients', TORCH, /^clip_text in BF16 /, 37)),
+    inBf16(row('text encoder with LoRA in BF16', TORCH, /^clip_text_lora in BF16 y$/, 1)),
+    inBf16(row('text encoder with LoRA in BF16, gradients', TORCH, /^clip_text_lora in /, 25)),
+    fromF32('U-Net in BF16, from F32', 'unet'),
+    fromF32('U-Net with LoRA in BF16, from F32', 'unet_lora'),
   ],
 };
 
@@ -136,6 +158,7 @@ const tokenizer: Program = {
 
 export const programs: readonly Program[] = [
   models,
+  bf16,
   clip,
   vae,
   schedules,

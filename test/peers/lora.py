@@ -33,7 +33,7 @@ def adapters(model: torch.nn.Module, rename) -> dict[str, torch.nn.Parameter]:
     return named
 
 
-def unet() -> None:
+def unet_lora() -> dict[str, torch.Tensor]:
     model = unet_model()
     rename = lambda name: sd_name(name, 1, [False, True])
     fill(model, rename)
@@ -50,17 +50,14 @@ def unet() -> None:
     x = normal("x", (2, 6, 8, 5)).permute(0, 3, 1, 2).requires_grad_()
     context = normal("context", (2, 7, 12)).requires_grad_()
     target = normal("target", (2, 6, 8, 3)).permute(0, 3, 1, 2)
-    y = model(x, torch.tensor([17, 803]), context).sample
+    y = model(x, torch.tensor([17, 803]), context).sample.float()
     losses = (y - target).square().mean(dim=(1, 2, 3))
     (losses * torch.tensor([0.5, 2.0])).mean().backward()
-    save(
-        "unet_lora.safetensors",
-        {"y": channels_last(y), "dx": channels_last(x.grad), "dcontext": context.grad}
-        | {name: p.grad for name, p in named.items()},
-    )
+    outer = {"y": channels_last(y), "dx": channels_last(x.grad), "dcontext": context.grad}
+    return outer | {name: p.grad for name, p in named.items()}
 
 
-def clip_text() -> None:
+def clip_text_lora() -> dict[str, torch.Tensor]:
     model = clip_text_model()
     rename = lambda name: TEXT + name.removeprefix("text_model.")
     fill(model, rename)
@@ -69,11 +66,11 @@ def clip_text() -> None:
     inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=targets), model)
     named = adapters(model, rename)
     ids = torch.tensor([[3, 1, 4, 1, 5, 9, 2], [29, 0, 27, 18, 28, 18, 2]])
-    y = model(input_ids=ids).last_hidden_state
+    y = model(input_ids=ids).last_hidden_state.float()
     y.backward(normal("dy", (2, 7, 12)))
-    save("clip_text_lora.safetensors", {"y": y} | {name: p.grad for name, p in named.items()})
+    return {"y": y} | {name: p.grad for name, p in named.items()}
 
 
 if __name__ == "__main__":
-    unet()
-    clip_text()
+    save("unet_lora.safetensors", unet_lora())
+    save("clip_text_lora.safetensors", clip_text_lora())

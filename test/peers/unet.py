@@ -63,21 +63,18 @@ def unet_model() -> UNet2DConditionModel:
     )
 
 
-def unet() -> None:
+def unet() -> dict[str, torch.Tensor]:
     model = unet_model()
     named = fill(model, lambda name: sd_name(name, 1, [False, True]))
     x = normal("x", (2, 6, 8, 5)).permute(0, 3, 1, 2).requires_grad_()
     context = normal("context", (2, 7, 12)).requires_grad_()
     target = normal("target", (2, 6, 8, 3)).permute(0, 3, 1, 2)
     x.retain_grad()
-    y = model(x, torch.tensor([17, 803]), context).sample
+    y = model(x, torch.tensor([17, 803]), context).sample.float()
     losses = (y - target).square().mean(dim=(1, 2, 3))
     (losses * torch.tensor([0.5, 2.0])).mean().backward()
-    save(
-        "unet.safetensors",
-        {"y": channels_last(y), "losses": losses, "dx": channels_last(x.grad), "dcontext": context.grad}
-        | {name: p.grad for name, p in named.items()},
-    )
+    outer = {"y": channels_last(y), "losses": losses, "dx": channels_last(x.grad), "dcontext": context.grad}
+    return outer | {name: p.grad for name, p in named.items()}
 
 
 def clip_text_model() -> CLIPTextModel:
@@ -93,16 +90,16 @@ def clip_text_model() -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-def clip_text() -> None:
+def clip_text() -> dict[str, torch.Tensor]:
     model = clip_text_model()
     named = fill(model, lambda name: TEXT + name.removeprefix("text_model."))
     ids = torch.tensor([[3, 1, 4, 1, 5, 9, 2], [29, 0, 27, 18, 28, 18, 2]])
-    y = model(input_ids=ids).last_hidden_state
+    y = model(input_ids=ids).last_hidden_state.float()
     y.backward(normal("dy", (2, 7, 12)))
-    save("clip_text.safetensors", {"y": y} | {name: p.grad for name, p in named.items()})
+    return {"y": y} | {name: p.grad for name, p in named.items()}
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    unet()
-    clip_text()
+    save("unet.safetensors", unet())
+    save("clip_text.safetensors", clip_text())

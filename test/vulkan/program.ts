@@ -1,6 +1,7 @@
 /** Runs a program of native/tests/ on Vulkan, and says how it went. */
 import { execa } from 'execa';
 import { type Check, parseChecks } from '../native/check-lines.ts';
+import { argumentsOf, type GraphProgram } from '../native/graph-programs.ts';
 
 export interface Outcome {
   name: string;
@@ -14,24 +15,23 @@ export interface Outcome {
   noDevice?: string;
 }
 
-interface Program {
-  name: string;
-  path: string;
-  /** The least that it has to have checked, lest it ends early unseen. */
-  atLeast: number;
-}
+type Program = Omit<GraphProgram, 'what'> & { path: string };
 
 const LIMIT_S = 400;
 
 export async function runProgram(
-  { name, path, atLeast }: Program,
+  { path, atLeast, ...program }: Program,
   env: NodeJS.ProcessEnv,
 ): Promise<Outcome> {
   const start = performance.now();
   const options = { env, extendEnv: false, reject: false, timeout: LIMIT_S * 1000 } as const;
-  const { stdout, stderr, exitCode, signal, timedOut } = await execa(path, ['vulkan'], options);
+  const { stdout, stderr, exitCode, signal, timedOut } = await execa(
+    path,
+    argumentsOf('vulkan', program),
+    options,
+  );
   const outcome: Outcome = {
-    name,
+    name: [program.name, program.precision].filter(Boolean).join(' '),
     checks: parseChecks(stdout),
     seconds: (performance.now() - start) / 1000,
     device: /^device: (.*)$/m.exec(stderr)?.[1] ?? '',

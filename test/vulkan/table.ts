@@ -5,7 +5,7 @@ import type { Outcome } from './program.ts';
 
 const columns = (...[name, checks, worst, limit, seconds, failed]: string[]): string =>
   [
-    name!.padEnd(22),
+    name!.padEnd(25),
     checks!.padStart(6),
     worst!.padStart(9),
     limit!.padStart(7),

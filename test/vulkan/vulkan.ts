@@ -14,9 +14,9 @@ if (found === null) noDevice('lavapipe is not installed');
 
 const outcomes: Outcome[] = [];
 console.log(title);
-for (const { name, atLeast } of graphPrograms) {
-  const { path } = await buildNative(name, { log: (line) => console.error(line) });
-  const outcome = await runProgram({ name, path, atLeast }, { ...process.env, ...found });
+for (const program of graphPrograms) {
+  const { path } = await buildNative(program.name, { log: (line) => console.error(line) });
+  const outcome = await runProgram({ ...program, path }, { ...process.env, ...found });
   if (outcome.noDevice !== undefined) noDevice(outcome.noDevice);
   outcomes.push(outcome);
   console.log(row(outcome));

@@ -125,6 +125,13 @@ describe('a job that cannot be done is refused before the first step', () => {
     );
   });
 
+  test('F16 on a device', async () => {
+    const recipe = { train: { precision: 'f16' } };
+    expect(await refusal({ device: 'ggml-cpu', recipe })).toMatch(
+      /^64 TRAINER_BAD_RECIPE recipe.train.precision is f16, in which sums can overflow on a device$/,
+    );
+  });
+
   test('prompts to sample that are no indices', async () => {
     expect(await refusal({ sample_prompts: [1, -1] })).toMatch(
       /^64 TRAINER_BAD_RECIPE job.sample_prompts has -1, which is not a prompt's index$/,

@@ -42,6 +42,7 @@ describe('training', () => {
     expect(hello?.fingerprint).toMatchObject({
       device: 'cpu',
       threads: 1,
+      precision: 'f32',
       kernels: expect.any(String),
     });
     expect(hello?.knows).toContain('evaluate');
@@ -72,7 +73,8 @@ describe('training', () => {
     const ggml = await train(await place(), { last_step: 8, device: 'ggml-cpu' });
     expect(of(ggml, 'hello')[0]?.fingerprint).toMatchObject({
       device: 'ggml-cpu',
-      kernels: expect.stringContaining('ggml-cpu:'),
+      precision: 'f32',
+      kernels: expect.stringMatching(/^ggml-cpu:/),
     });
     const names = (plan?: { parts: { name: string }[] }) => plan?.parts.map(({ name }) => name);
     const [memory] = of(ggml, 'memory');
@@ -86,6 +88,28 @@ describe('training', () => {
       expect(Math.abs((grad_norm ?? 0) / (own[i]?.grad_norm ?? 0) - 1)).toBeLessThan(1e-2);
     }
   });
+
+  test('in BF16 on a device that is asked for it', async () => {
+    const own = trace(await train(await place(), { last_step: 8 }));
+    const recipe = { train: { precision: 'bf16' } };
+    const half = await train(await place(), { last_step: 8, device: 'ggml-cpu', recipe });
+    const [hello] = of(half, 'hello');
+    expect([hello?.precision, hello?.fingerprint['precision']]).toEqual(['bf16', 'bf16']);
+    expect(of(half, 'warning')).toEqual([]);
+    for (const [i, { loss }] of trace(half).entries()) {
+      expect(loss).not.toBe(own[i]?.loss);
+      expect(Math.abs(loss / (own[i]?.loss ?? 0) - 1)).toBeLessThan(1e-2);
+    }
+  });
+
+  test.each(['bf16', 'f16'])(
+    'our own kernels compute in F32, and say so of %s',
+    async (precision) => {
+      const said = await train(await place(), { last_step: 1, recipe: { train: { precision } } });
+      expect(of(said, 'hello')[0]?.precision).toBe('f32');
+      expect(of(said, 'warning')).toMatchObject([{ code: 'PRECISION_F32' }]);
+    },
+  );
 
   test.each(['epsilon', 'v'])('min-SNR weighs the loss of %s prediction', async (prediction) => {
     const plain = trace(
