@@ -98,12 +98,13 @@ inline void plan_device(const Foundation& found, Network& network, const Planned
   for (const auto& shape : work.trained) take(network.planned_graph(work.trained_key(shape, found.stride()), weights), activations);
   for (const auto& shape : work.sampled) take(network.planned_graph(work.sampled_key(shape, found.stride()), weights), others);
   take(network.planned_reading(std::max(work.chunks, work.prompt_chunks), weights), others);
-  MemoryPlan& plan = placement.device.emplace(MemoryPlan{Placement::kDriver, {}});
+  MemoryPlan& plan = placement.device.emplace(MemoryPlan{0, {}});
   plan.add("weights", weights.weight_bytes());
   plan.add("gradients", weights.gradient_bytes());
   plan.add(name_of_activations(work), activations);
   if (others > activations) plan.add("sampling", others - activations);
   plan.add("inputs", inputs);
+  plan.add("driver", Placement::kDriver);
 }
 
 }  // namespace detail

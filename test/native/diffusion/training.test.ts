@@ -78,7 +78,7 @@ describe('training', () => {
     });
     const names = (plan?: { parts: { name: string }[] }) => plan?.parts.map(({ name }) => name);
     const [memory] = of(ggml, 'memory');
-    expect(names(memory)).toEqual(['weights', 'gradients', 'activations', 'inputs']);
+    expect(names(memory)).toEqual(['weights', 'gradients', 'activations', 'inputs', 'driver']);
     expect(names(memory?.host)).toEqual(['weights', 'average', 'gradients', 'optimizer']);
     expect(memory?.splits).toBe(1);
     expect(memory?.nodes).toBeGreaterThan(500);
