@@ -1,5 +1,5 @@
 // What a device is planned to hold against what it holds, and passes that take turns there.
-//   placement_test [DEVICE]
+//   placement_test [DEVICE [PRECISION]]
 #include "diffusion/memory_room.h"
 #include "tests/check.h"
 
@@ -18,8 +18,11 @@ Foundation small_foundation() {
   return found;
 }
 
+std::string precision = "f32";
+
 Recipe recipe_of(bool lora) {
   Recipe recipe;
+  recipe.train.precision = precision;
   if (lora) recipe.lora = LowRankSettings{.rank = 4, .alpha = 4};
   recipe.train.ema = 0, recipe.train.batch = 4;
   recipe.data.random_crop = true;
@@ -134,6 +137,7 @@ void shortages(const std::string& device) {
 int main(int count, char** arguments) {
   try {
     const std::string device = count > 1 ? arguments[1] : "ggml-cpu";
+    if (count > 2) precision = arguments[2];
     std::fprintf(stderr, "device: %s\n", Backend(device).info().description.c_str());
     for (const bool lora : {false, true})
       for (const auto* work : {&kTraining, &kShowing}) as_taken(device, lora, *work);

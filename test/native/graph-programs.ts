@@ -27,6 +27,12 @@ export const graphPrograms: readonly GraphProgram[] = [
     precision: 'bf16',
   },
   {
+    name: 'placement_test',
+    what: 'memory planned and held there in BF16',
+    atLeast: 26,
+    precision: 'bf16',
+  },
+  {
     name: 'bf16_test',
     what: 'whole models in BF16 beside those of PyTorch',
     atLeast: 72,
