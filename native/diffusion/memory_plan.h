@@ -89,7 +89,7 @@ inline const char* name_of_activations(const PlannedWork& work) { return work.tr
 
 // Passes take turns in one buffer; each keeps its inputs.
 inline void plan_device(const Foundation& found, Network& network, const PlannedWork& work, Placement& placement) {
-  DeviceWeights weights(*network.backend());
+  DeviceWeights weights(*network.backend(), network.precision());
   size_t activations = 0, others = 0, inputs = 0;
   const auto take = [&](const GraphRunner::Needs& needs, size_t& most) {
     most = std::max(most, needs.passing), inputs += needs.lasting;
