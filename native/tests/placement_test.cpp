@@ -45,11 +45,10 @@ void fill(Network::Pass& pass, float at) {
 }
 
 // All passes that a job can ask for, made: the plan is what the device holds then.
-void as_taken(const std::string& device, const std::string& precision, bool lora, const PlannedWork& work) {
-  const std::string name = precision + ", " + std::string(lora ? "LoRA, " : "full, ") + (work.training ? "training: " : "showing: ");
+void as_taken(const std::string& device, bool lora, const PlannedWork& work) {
+  const std::string name = std::string(lora ? "LoRA, " : "full, ") + (work.training ? "training: " : "showing: ");
   const Foundation found = small_foundation();
-  Recipe recipe = recipe_of(lora);
-  recipe.train.precision = precision;
+  const Recipe recipe = recipe_of(lora);
   Network network(found, recipe, device, 1);
   const Placement placement = plan_memory(recipe, found, network, work);
   const size_t planned = placement.device->total() - Placement::kDriver;
@@ -141,8 +140,7 @@ int main(int count, char** arguments) {
     if (count > 2) precision = arguments[2];
     std::fprintf(stderr, "device: %s\n", Backend(device).info().description.c_str());
     for (const bool lora : {false, true})
-      for (const auto* work : {&kTraining, &kShowing}) as_taken(device, "f32", lora, *work);
-    as_taken(device, "bf16", false, kTraining);
+      for (const auto* work : {&kTraining, &kShowing}) as_taken(device, lora, *work);
     turns(device);
     shortages(device);
     return checks.exit_code();
