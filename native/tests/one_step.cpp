@@ -54,7 +54,7 @@ void one_step(const BaseFiles& base, const KohyaLora* lora, const fs::path& path
   const Schedule schedule(how);
   SamplerSettings settings; // ddim, trailing, 20 steps
   const auto levels = sampling_levels(schedule, settings);
-  auto latent = starting_noise(kSeed, x->shape.size());
+  auto latent = starting_noise({kSeed}, x->shape.size());
   sample_from(schedule, settings, std::span(levels).first(2), 0, latent,
               [&](double timestep, const std::vector<float>& at, std::vector<float>& to) {
                 std::copy(at.begin(), at.end(), x->data);
