@@ -40,6 +40,7 @@ export interface Training extends Outcome {
 /** On software Vulkan a node costs a millisecond. */
 const short = {
   model: { channel_multipliers: [1], attention_levels: [0] },
+  train: { batch: 1 },
   samples: { steps: 2 },
   validation: { bins: 2, repeats: 1 },
 };
