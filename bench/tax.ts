@@ -46,6 +46,7 @@ export async function run(args: string[]): Promise<BenchResult[]> {
 
 /** The demo's model and batch, on one thread, so that it is the trainer that is measured. */
 const demoSized = (pictures: string, steps: number): string => `
+device: cpu
 threads: 1
 data: { folder: ${JSON.stringify(pictures)}, resolution: 32, validation_share: 0.1 }
 train: { epochs: 1, steps_per_epoch: ${steps}, batch: 16 }

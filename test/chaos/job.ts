@@ -42,6 +42,7 @@ export const chaosRecipe = (
   { epochs, steps }: { epochs: number; steps: number },
 ): string => `
 name: chaos
+device: cpu
 threads: 1
 model: { base_channels: 32, channel_multipliers: [1, 2], attention_levels: [1], heads: 2, text: { width: 32, tokens: 6 } }
 data: { folder: ${JSON.stringify(pictures)}, resolution: 32, validation_share: 0.15, flip: true }

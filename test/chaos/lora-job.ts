@@ -41,6 +41,7 @@ export const loraChaosRecipe = (
   { epochs, steps }: { epochs: number; steps: number },
 ): string => `
 name: chaos
+device: cpu
 threads: 1
 base: ${JSON.stringify(base)}
 model: { architecture: sd1, clip_skip: 2 }
