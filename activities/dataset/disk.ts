@@ -1,5 +1,6 @@
 /** Files that are either whole or not there. */
-import { open, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { open, rm, stat } from 'node:fs/promises';
 import { TillerError } from '../../recipes/errors.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -14,6 +15,19 @@ export async function onDisk<T>(folder: string, write: () => Promise<T>): Promis
       hint: 'Make room; the run goes on by itself.',
       cause: error,
     });
+  }
+}
+
+export const isAbsent = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+/** Undefined where there is nothing; a disk that fails is for the caller. */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { isAbsent } from './disk.ts';
 import type { DataItem, Manifest, ManifestItem } from './types.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -65,9 +66,6 @@ export async function isIntact(folder: string, hash: string): Promise<boolean> {
     throw error;
   }
 }
-
-const isAbsent = (error: unknown): boolean =>
-  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 async function fileHash(path: string): Promise<string> {
   const hash = createHash('sha256');

@@ -1,8 +1,9 @@
 /** What would otherwise fail in the night: the trainer, the data folder, room on the disk. */
-import { mkdir, stat, statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { getRun, recipeOf, setRunState } from '../../db/runs.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
+import { statIfThere } from '../dataset/disk.ts';
 import { diskFull } from '../failures.ts';
 import { checkpointsFolder } from '../training/job.ts';
 import { trainerCommand } from '../training/trainer-command.ts';
@@ -26,10 +27,7 @@ export const createPreflight =
   };
 
 async function mustBeFolder(folder: string): Promise<void> {
-  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw error;
-  });
+  const found = await statIfThere(folder);
   if (found?.isDirectory()) return;
   throw new TillerError('DATA_FOLDER_MISSING', `The data folder ${folder} is not there`, {
     hint: 'Check data.folder in the recipe.',

@@ -14,6 +14,7 @@ import { NativeError } from '../../native/errors.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Recipe } from '../../recipes/schema.ts';
 import type { Deps } from '../deps.ts';
+import { statIfThere } from '../dataset/disk.ts';
 import { runFolder } from '../training/job.ts';
 import { pinnedBase, type PinnedBase, type PinnedFile } from './pinned-base.ts';
 
@@ -55,10 +56,7 @@ async function hashOf(path: string): Promise<{ hash: string; files: PinnedFile[]
 
 /** A file, or what a folder's model is made of. Errors: BASE_NOT_FOUND. */
 async function filesOf(path: string): Promise<string[]> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw error;
-  });
+  const found = await statIfThere(path);
   if (found === undefined) {
     throw new TillerError('BASE_NOT_FOUND', `There is no base at ${path}`, {
       hint: 'Check `base` and `vae` in the recipe; a relative path starts at the recipe.',
@@ -71,7 +69,7 @@ async function filesOf(path: string): Promise<string[]> {
 
 async function copyTokenizer({ env, home }: Deps, run: RunRow, base: string): Promise<string> {
   const own = join(base, 'tokenizer');
-  const brings = await stat(join(own, 'vocab.json')).catch(() => undefined); // a file, or none
+  const brings = await statIfThere(join(own, 'vocab.json'));
   try {
     const { path } = await writeClipTokenizer({
       ...(brings === undefined ? {} : { diffusers: base }),
@@ -94,7 +92,7 @@ async function copyTokenizer({ env, home }: Deps, run: RunRow, base: string): Pr
 async function mustBeTheSame(pinned: PinnedBase, run: RunRow, recipe: Recipe): Promise<void> {
   const touched = [];
   for (const { path, size, mtime } of pinned.files) {
-    const now = await stat(path).catch(() => undefined);
+    const now = await statIfThere(path);
     if (now === undefined || now.size !== size || now.mtimeMs !== mtime) touched.push(path);
   }
   if (touched.length === 0) return;

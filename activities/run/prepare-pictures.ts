@@ -2,12 +2,13 @@
  * Pictures and masks that prompts begin from, as numbers in the run's own folder: what is sampled at
  * epoch 13 begins from the very same pixels as at epoch 10.
  */
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { extraOf, promptsOf } from '../../db/prompts.ts';
 import { getRun } from '../../db/runs.ts';
 import { TillerError } from '../../recipes/errors.ts';
 import type { Deps } from '../deps.ts';
+import { onDisk, statIfThere } from '../dataset/disk.ts';
 import { readPicture } from '../dataset/read-picture.ts';
 import { runFolder } from '../training/job.ts';
 import { inputsFolder, pictureFile, type PixelFile } from './prompt-pictures.ts';
@@ -18,8 +19,7 @@ export async function preparePictures({ db, home }: Deps, runId: string): Promis
   for (const row of promptsOf(db, runId)) {
     const { picture, mask } = extraOf(row);
     const target = pictureFile(folder, row.position);
-    if (picture === undefined || (await stat(target).catch(() => undefined)) !== undefined)
-      continue;
+    if (picture === undefined || (await statIfThere(target)) !== undefined) continue;
     await mkdir(folder, { recursive: true });
     const made = {
       picture: await keep(picture, 3, join(folder, `${row.position}.rgb`)),
@@ -28,7 +28,7 @@ export async function preparePictures({ db, home }: Deps, runId: string): Promis
         : { mask: await keep(mask, 1, join(folder, `${row.position}.mask`)) }),
     };
     if (made.mask !== undefined) mustFit(made.picture, made.mask, `${name}: ${mask}`);
-    await writeFile(`${target}.tmp`, JSON.stringify(made));
+    await onDisk(folder, () => writeFile(`${target}.tmp`, JSON.stringify(made)));
     await rename(`${target}.tmp`, target);
   }
 }
@@ -49,7 +49,7 @@ async function keep(path: string, channels: 1 | 3, target: string): Promise<Pixe
     if (channels === 3) for (let c = 0; c < 3; c++) bytes[pixel * 3 + c] = Math.round(on(c));
     else bytes[pixel] = Math.round((on(0) + on(1) + on(2)) / 3);
   }
-  await writeFile(target, bytes);
+  await onDisk(dirname(target), () => writeFile(target, bytes));
   return { file: target, width, height };
 }
 
