@@ -13,7 +13,6 @@
 //   tape.finish();
 #pragma once
 #include "layers/mse_loss.h"
-#include "layers/timestep_embedding.h"
 #include "models/unet_blocks.h"
 
 namespace tiller {
@@ -75,10 +74,9 @@ class UNet {
        Adapters* adapters = nullptr)
       : config((wanted.validate(), wanted)) {
     Describer describe{parameters, config, prefix, adapters};
-    const int t = config.time_channels(), levels = config.levels();
+    const int levels = config.levels();
     int channels = config.model_channels;
-    time1_ = describe_linear(parameters, prefix + "time_embed.0", channels, t);
-    time2_ = describe_linear(parameters, prefix + "time_embed.2", t, t);
+    time_.emplace(parameters, prefix + "time_embed", channels, config.time_channels());
     conv_in_ = describe_conv3x3(parameters, prefix + "input_blocks.0.0", config.in_channels, channels);
 
     std::vector<int> skips{channels};
@@ -93,7 +91,7 @@ class UNet {
       }
       if (level == levels - 1) break;
       const std::string name = "input_blocks." + std::to_string(number++) + ".0.op";
-      down_.push_back({{}, {}, describe.resize(name, channels)});
+      down_.push_back({{}, {}, describe.resize(name, channels, Resize::To::half)});
       skips.push_back(channels);
     }
 
@@ -111,7 +109,7 @@ class UNet {
         const bool attention = config.has_attention(level);
         if (attention) up_.back().transformer = describe.transformer(name + ".1", channels);
         if (level == 0 || i < config.res_blocks) continue;
-        up_.back().resize = describe.resize(name + (attention ? ".2" : ".1") + ".conv", channels);
+        up_.back().resize = describe.resize(name + (attention ? ".2" : ".1") + ".conv", channels, Resize::To::twice);
       }
 
     norm_out_ = describe_norm(parameters, prefix + "out.0", channels);
@@ -122,7 +120,7 @@ class UNet {
   // → [n, h, w, out_channels]. With `checkpointing` each block keeps only its input (Tape::Segment).
   Value* build(Tape& tape, Value* x, Value* timesteps, Value* context, bool checkpointing = false) const {
     check_shapes(x->shape, timesteps->shape, context->shape);
-    Value* embedding = build_time(tape, timesteps);
+    Value* embedding = time_->build(tape, timesteps);
     const auto res = [&](const ResBlock& block, Value* from, Value* skip) {
       const Tape::Segment segment(tape, checkpointing);
       return block.build(tape, from, skip, embedding);
@@ -131,15 +129,12 @@ class UNet {
       const Tape::Segment segment(tape, checkpointing);
       return block.build(tape, from, context);
     };
-    const auto resize = [&](const Weights& conv, Value* from, const Conv3x3::Options& options) {
-      return tape.add<Conv3x3>(from, conv.w, conv.b, options).y;
-    };
     x = tape.add<Conv3x3>(x, conv_in_.w, conv_in_.b).y;
     std::vector<Value*> skips{x};
     for (const Stage& stage : down_) {
       if (stage.res) x = res(*stage.res, x, nullptr);
       if (stage.transformer) x = transformer(*stage.transformer, x);
-      if (stage.resize) x = resize(*stage.resize, x, {.stride = 2, .low_rank = stage.resize->low_rank});
+      if (stage.resize) x = stage.resize->build(tape, x);
       skips.push_back(x);
     }
     x = res(*middle1_, x, nullptr);
@@ -149,7 +144,7 @@ class UNet {
       x = res(*stage.res, x, skips.back());
       skips.pop_back();
       if (stage.transformer) x = transformer(*stage.transformer, x);
-      if (stage.resize) x = resize(*stage.resize, x, {.upsample = true, .low_rank = stage.resize->low_rank});
+      if (stage.resize) x = stage.resize->build(tape, x);
     }
     x = tape.add<GroupNorm>(x, norm_out_.w, norm_out_.b, GroupNorm::Options{config.norm_groups, 1e-5f, true, nullptr}).y;
     return tape.add<Conv3x3>(x, conv_out_.w, conv_out_.b).y;
@@ -160,7 +155,7 @@ class UNet {
   struct Stage {
     std::optional<ResBlock> res;
     std::optional<SpatialTransformer> transformer;
-    std::optional<Weights> resize; // the convolution that halves or doubles the size
+    std::optional<Resize> resize;
   };
 
   struct Describer {
@@ -176,20 +171,10 @@ class UNet {
       return {parameters, prefix + name, channels, config.transformer_depth, config.heads_for(channels),
               config.context_channels, config.norm_groups, adapters};
     }
-    Weights resize(const std::string& name, int channels) const {
-      Weights conv = describe_conv3x3(parameters, prefix + name, channels, channels);
-      if (adapters != nullptr) conv.low_rank = adapters->conv3x3(parameters, prefix + name, channels, channels);
-      return conv;
+    Resize resize(const std::string& name, int channels, Resize::To to) const {
+      return {parameters, prefix + name, channels, to, adapters};
     }
   };
-
-  Value* build_time(Tape& tape, Value* timesteps) const {
-    Value* e = tape.add<TimestepEmbedding>(timesteps, config.model_channels).y;
-    e = tape.add<Linear>(e, time1_.w, time1_.b).y;
-    e = tape.add<Activation>(e, Activation::Function::silu).y;
-    e = tape.add<Linear>(e, time2_.w, time2_.b).y;
-    return tape.add<Activation>(e, Activation::Function::silu).y; // every ResBlock begins with it
-  }
 
   void check_shapes(const Shape& x, const Shape& t, const Shape& context) const {
     const int multiple = config.size_multiple();
@@ -206,7 +191,8 @@ class UNet {
     }
   }
 
-  Weights time1_, time2_, conv_in_, norm_out_, conv_out_;
+  std::optional<TimeEmbedding> time_;
+  Weights conv_in_, norm_out_, conv_out_;
   std::vector<Stage> down_, up_;
   std::optional<ResBlock> middle1_, middle2_;
   std::optional<SpatialTransformer> middle_transformer_;

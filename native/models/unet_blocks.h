@@ -14,9 +14,46 @@
 #include "layers/group_norm.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
+#include "layers/timestep_embedding.h"
 #include "models/adapters.h"
 
 namespace tiller {
+
+// y = silu(linear(silu(linear(waves(t))))); every ResBlock begins with the last SiLU, which is shared.
+struct TimeEmbedding {
+  Weights first, second;
+  int waves;
+
+  TimeEmbedding(Parameters& p, const std::string& name, int waves, int channels)
+      : first(describe_linear(p, name + ".0", waves, channels)), second(describe_linear(p, name + ".2", channels, channels)),
+        waves(waves) {}
+
+  Value* build(Tape& tape, Value* timesteps) const {
+    Value* e = tape.add<TimestepEmbedding>(timesteps, waves).y;
+    e = tape.add<Linear>(e, first.w, first.b).y;
+    e = tape.add<Activation>(e, Activation::Function::silu).y;
+    e = tape.add<Linear>(e, second.w, second.b).y;
+    return tape.add<Activation>(e, Activation::Function::silu).y;
+  }
+};
+
+// A convolution that halves a picture's size, or one of the picture at twice its size.
+struct Resize {
+  enum class To { half, twice };
+  Weights conv;
+  To to;
+
+  Resize(Parameters& p, const std::string& name, int channels, To to, Adapters* adapters)
+      : conv(describe_conv3x3(p, name, channels, channels)), to(to) {
+    if (adapters != nullptr) conv.low_rank = adapters->conv3x3(p, name, channels, channels);
+  }
+
+  Value* build(Tape& tape, Value* x) const {
+    const bool half = to == To::half;
+    const Conv3x3::Options options{.stride = half ? 2 : 1, .upsample = !half, .low_rank = conv.low_rank};
+    return tape.add<Conv3x3>(x, conv.w, conv.b, options).y;
+  }
+};
 
 // y = shortcut(x) + conv(silu(norm(conv(silu(norm(x))) + linear(e)))), x being x and skip side by side
 struct ResBlock {

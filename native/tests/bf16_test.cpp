@@ -1,8 +1,9 @@
-// Whole models in BF16 on a device beside PyTorch (test/peers/bf16.py): text encoders tensor by tensor, U-Nets by how
-// far they are from F32, which may be half as much again as PyTorch's own BF16 is: much of it is chance.
+// Models in BF16 on a device beside PyTorch (test/peers/bf16.py): text encoders and U-Nets' blocks tensor by tensor,
+// whole U-Nets by how far they are from F32, which may be half as much again as PyTorch's own BF16 is: much of it is
+// chance.
 //   bf16_test DEVICE bf16 [folder of the goldens]
 #include "formats/json.h"
-#include "tests/golden_models.h"
+#include "tests/golden_blocks.h"
 
 using namespace tiller;
 
@@ -43,6 +44,7 @@ int main(int count, char** arguments) {
     const GoldenRun how{.threads = 1, .device = &device};
     clip_text(rounded("clip_text"), how);
     clip_text(rounded("clip_text_lora"), how, &adapters.text);
+    GoldenBlocks(checks, device, folder).all();
     compare_unet(checks, device, folder, "unet", {.threads = 1}, nullptr);
     compare_unet(checks, device, folder, "unet_lora", {.threads = 1, .checkpointing = true}, &adapters.unet);
     return checks.exit_code();

@@ -57,6 +57,8 @@ const fromF32 = (golden: string, name: string): Row => ({
   limit: 2,
 });
 const inBf16 = (what: Row): Row => ({ ...what, limit: 5e-3 });
+const blocks = (golden: string, peer: string, names: string, atLeast: number): Row =>
+  inBf16(row(`${golden} in BF16`, peer, new RegExp(`^block (${names}) in BF16 `), atLeast));
 
 const bf16: Program = {
   name: 'bf16_test',
@@ -66,6 +68,12 @@ const bf16: Program = {
     inBf16(row('text encoder in BF16, gradients', TORCH, /^clip_text in BF16 /, 37)),
     inBf16(row('text encoder with LoRA in BF16', TORCH, /^clip_text_lora in BF16 y$/, 1)),
     inBf16(row('text encoder with LoRA in BF16, gradients', TORCH, /^clip_text_lora in /, 25)),
+    blocks('time embedding', DIFFUSERS, 'time', 6),
+    blocks('first and last convolution', DIFFUSERS, 'conv_in|conv_out', 12),
+    blocks('residual blocks', DIFFUSERS, 'res|res_wider|res_skip', 47),
+    blocks('spatial transformer', DIFFUSERS, 'transformer', 30),
+    blocks('down- and upsampling', DIFFUSERS, 'half|twice', 10),
+    blocks('blocks with LoRA', PEFT, '[a-z_]+_lora', 51),
     fromF32('U-Net in BF16, from F32', 'unet'),
     fromF32('U-Net with LoRA in BF16, from F32', 'unet_lora'),
   ],

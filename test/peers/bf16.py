@@ -1,55 +1,19 @@
-"""Goldens of BF16 for native/tests/bf16_test.cpp. Of the text encoders of unet.py and lora.py: in PyTorch with every
-factor of a product of matrices rounded to BF16, forward and backward, and all else in F32. A U-Net is too deep to be
-compared so: a difference of 1e-7 before a rounding becomes one of 5e-3 in y, in PyTorch as well. Of U-Nets bf16.json
-has how far autocast is from F32, whose products are in BF16 too.
+"""Goldens of BF16 for native/tests/bf16_test.cpp: of the text encoders of unet.py and lora.py, and of the blocks of
+their U-Nets (blocks.py), with factors rounded as rounding.py does. A whole U-Net is too deep to be compared so: a
+difference of 1e-7 before a rounding becomes one of 5e-3 in y, in PyTorch as well. Of whole U-Nets bf16.json has how far
+autocast is from F32, whose products are in BF16 too.
 
     bench/.venv/bin/python test/peers/bf16.py
 """
 
 import json
-from contextlib import contextmanager
-from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
 
+from blocks import goldens
 from lora import clip_text_lora, unet_lora
+from rounding import rounded_factors
 from unet import GOLDEN, clip_text, save, unet
-
-def rounded(x: torch.Tensor) -> torch.Tensor:
-    return x.bfloat16().float()
-
-
-class Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return rounded(a) @ rounded(b)
-
-    @staticmethod
-    def backward(ctx, g):
-        a, b = ctx.saved_tensors
-        return rounded(g) @ rounded(b).mT, rounded(a).mT @ rounded(g)
-
-
-def linear(x, w, b=None):
-    y = Product.apply(x.reshape(-1, x.shape[-1]), w.mT).reshape(*x.shape[:-1], w.shape[0])
-    return y if b is None else y + b
-
-
-def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **_):
-    scores = Product.apply(q, k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
-    return Product.apply(scores.softmax(-1), v)
-
-
-@contextmanager
-def rounded_factors():
-    with patch.object(F, "linear", linear), patch.object(F, "scaled_dot_product_attention", attention):
-        yield
 
 
 def squares(tensors) -> float:
@@ -68,6 +32,10 @@ if __name__ == "__main__":
     for run in (clip_text, clip_text_lora):
         with rounded_factors():
             save(f"{run.__name__}_bf16.safetensors", run())
+    (GOLDEN / "blocks_bf16").mkdir(exist_ok=True)
+    with rounded_factors():
+        for name, tensors in goldens():
+            save(f"blocks_bf16/{name}.safetensors", tensors)
     autocast = {}
     for run in (unet, unet_lora):
         torch.manual_seed(0)

@@ -8,8 +8,7 @@ convolutions, and in a small text encoder (transformers + peft). Everything else
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 
-from naming import sd_name
-from unet import TEXT, channels_last, clip_text_model, fill, normal, save, unet_model, weight
+from unet import TEXT, channels_last, clip_text_model, fill, normal, save, unet_model, unet_name, weight
 
 LINEAR = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"]
 BLOCK = ["conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv"]
@@ -33,10 +32,10 @@ def adapters(model: torch.nn.Module, rename) -> dict[str, torch.nn.Parameter]:
     return named
 
 
-def unet_lora() -> dict[str, torch.Tensor]:
+def unet_lora_model() -> tuple[torch.nn.Module, dict[str, torch.nn.Parameter]]:
+    """Filled, and its adapters by our names."""
     model = unet_model()
-    rename = lambda name: sd_name(name, 1, [False, True])
-    fill(model, rename)
+    fill(model, unet_name)
     model.requires_grad_(False)
     config = LoraConfig(
         r=RANK,
@@ -46,7 +45,11 @@ def unet_lora() -> dict[str, torch.Tensor]:
         alpha_pattern={f".*{name}": CONV_ALPHA for name in BLOCK},
     )
     inject_adapter_in_model(config, model)
-    named = adapters(model, rename)
+    return model, adapters(model, unet_name)
+
+
+def unet_lora() -> dict[str, torch.Tensor]:
+    model, named = unet_lora_model()
     x = normal("x", (2, 6, 8, 5)).permute(0, 3, 1, 2).requires_grad_()
     context = normal("context", (2, 7, 12)).requires_grad_()
     target = normal("target", (2, 6, 8, 3)).permute(0, 3, 1, 2)

@@ -63,9 +63,13 @@ def unet_model() -> UNet2DConditionModel:
     )
 
 
+def unet_name(name: str) -> str:
+    return sd_name(name, 1, [False, True])
+
+
 def unet() -> dict[str, torch.Tensor]:
     model = unet_model()
-    named = fill(model, lambda name: sd_name(name, 1, [False, True]))
+    named = fill(model, unet_name)
     x = normal("x", (2, 6, 8, 5)).permute(0, 3, 1, 2).requires_grad_()
     context = normal("context", (2, 7, 12)).requires_grad_()
     target = normal("target", (2, 6, 8, 3)).permute(0, 3, 1, 2)
