@@ -75,7 +75,8 @@ class Nodes {
   Tensor matmul(Tensor a, Tensor b) const {
     b = in_rows(b, GGML_TYPE_F32);
     if (precision_ == Precision::bf16) {
-      // ggml rounds b itself: Vulkan's products of few columns take none in BF16, whatever it says of its support.
+      // ggml rounds b itself. Vulkan does not where it has at most 8 columns: it then stays F32, and is nearer to the
+      // truth; and rounded before it would be refused there, whatever the device says of its support.
       // The sums are F32 on every device; to ask for that would have CUDA multiply in F32.
       Tensor rounded = product(in_rows(a, GGML_TYPE_BF16), b, GGML_PREC_BF16);
       if (backend_->supports(rounded) && backend_->supports(rounded->src[0])) return rounded;

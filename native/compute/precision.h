@@ -1,6 +1,7 @@
 // precision.h   in what numbers a device multiplies matrices. Weights are F32 on the host whatever it is: those are
 // trained and kept. In BF16 the device's copies of matrices, and what they are multiplied with, are rounded to
-// nearest; products are added up in F32, and everything that is no product of matrices stays F32.
+// nearest (Vulkan leaves a factor of few columns as it is); products are added up in F32, and everything that is no
+// product of matrices stays F32.
 #pragma once
 
 #include "ggml.h"

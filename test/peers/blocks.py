@@ -1,4 +1,4 @@
-"""Every kind of block that the small U-Nets of unet.py and lora.py are made of, alone: its output, and the gradients of
+"""For bf16.py: every kind of block that the small U-Nets of unet.py and lora.py are made of, alone: its output, and the gradients of
 its inputs and weights, when `dy` comes back. Pictures are channels last, and weights have the names that they have in the U-Net."""
 
 from collections.abc import Callable, Iterator
