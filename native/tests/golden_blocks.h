@@ -71,8 +71,8 @@ class GoldenBlocks {
       const double resize_limit = lora ? kBf16Limit : simple_limit_;
       compare("res_skip", lora, [&](GoldenBlock& b) { return res(b, "output_blocks.2.0", {2, 6, 8, 16}, 8, 8); });
       compare("transformer", lora, [&](GoldenBlock& b) {
-        const SpatialTransformer block(b.parameters, prefix_ + "input_blocks.1.1", 8, config_.transformer_depth, config_.heads,
-                                       config_.context_channels, config_.norm_groups, b.adapters);
+        const SpatialTransformer block(b.parameters, prefix_ + "input_blocks.1.1", 8, config_.transformer_depth,
+                                       config_.heads, config_.context_channels, config_.norm_groups, b.adapters);
         return block.build(b.tape, b.input("x", {2, 6, 8, 8}), b.input("context", {2, 1, 7, 12}));
       });
       compare("half", lora, [&](GoldenBlock& b) {

@@ -1,5 +1,6 @@
-"""For bf16.py: every kind of block that the small U-Nets of unet.py and lora.py are made of, alone: its output, and the gradients of
-its inputs and weights, when `dy` comes back. Pictures are channels last, and weights have the names that they have in the U-Net."""
+"""For bf16.py: every kind of block that the small U-Nets of unet.py and lora.py are made of, alone: its output, and the
+gradients of its inputs and weights, when `dy` comes back. Pictures are channels last, and weights have the names that
+they have in the U-Net."""
 
 from collections.abc import Callable, Iterator
 
