@@ -35,16 +35,19 @@ class VaeFiles {
 
   const VaeConfig& config() const { return config_; }
 
+  // One tensor by its name in single files. Errors: BASE_NOT_FINITE.
+  std::vector<float> read(const std::string& name) const {
+    std::vector<float> values = file_->read(*sources_.at(name));
+    for (const float value : values)
+      if (!std::isfinite(value))
+        throw Failure(kBadData, "BASE_NOT_FINITE", name + " of " + path_.string() + " holds NaN or infinite numbers",
+                      "Use another copy of the autoencoder.");
+    return values;
+  }
+
   // Errors: BASE_NOT_FINITE.
   void load(Parameters& parameters) const {
-    for (Parameter& tensor : parameters.tensors()) {
-      const auto values = file_->read(*sources_.at(tensor.name));
-      for (const float value : values)
-        if (!std::isfinite(value))
-          throw Failure(kBadData, "BASE_NOT_FINITE", tensor.name + " of " + path_.string() + " holds NaN or infinite numbers",
-                        "Use another copy of the autoencoder.");
-      tensor.load(values.data());
-    }
+    for (Parameter& tensor : parameters.tensors()) tensor.load(read(tensor.name).data());
   }
 
  private:
