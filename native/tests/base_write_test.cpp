@@ -125,8 +125,7 @@ void said_to_others() {
     checks.holds("v_pred and ztsnr are there where they are true", (read.find("v_pred") != nullptr) == v && (read.find("ztsnr") != nullptr) == zero);
     checks.holds("the scheduler's file says the prediction", json["prediction_type"] == (v ? "v_prediction" : "epsilon"));
     checks.holds("and the rescaled betas, which need trailing timesteps",
-                 zero ? json["rescale_betas_zero_snr"] == true && json["timestep_spacing"] == "trailing"
-                      : !json.contains("rescale_betas_zero_snr") && !json.contains("timestep_spacing"));
+                 json.value("rescale_betas_zero_snr", false) == zero && json.value("timestep_spacing", "") == (zero ? "trailing" : ""));
   }
 }
 
