@@ -67,8 +67,8 @@ inline UNetConfig unet_of_recipe(const Recipe::Model& model, const LatentCodec& 
 inline Foundation open_base(const Recipe& recipe) {
   Foundation found;
   found.files = std::make_unique<BaseFiles>(*recipe.base);
-  if (recipe.vae) found.vae_files = std::make_unique<VaeFiles>(*recipe.vae);
   found.unet = found.files->unet();
+  if (recipe.vae) found.vae_files = std::make_unique<VaeFiles>(*recipe.vae, found.latent_channels());
   found.text = found.files->text();
   if (recipe.model.clip_skip > found.text.layers)
     throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE",

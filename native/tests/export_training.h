@@ -70,6 +70,13 @@ inline void own_autoencoder(Checks& checks, const fs::path& folder, const Export
   checks.holds("or none", !BaseFiles(none.to).has(BasePart::vae));
   none.vae = folder / "no-vae.safetensors";
   checks.holds("an autoencoder that isn't there", code_of([&] { run_export(none); }) == "BASE_NOT_FOUND");
+  VaeConfig wide = small_base_vae();
+  wide.z_channels = 16;
+  SmallBase sixteen(small_base_unet(), wide);
+  fill(sixteen.parameters);
+  none.vae = folder / "sixteen.safetensors";
+  write_single_file(*none.vae, sixteen.model());
+  checks.holds("an autoencoder of other latents", code_of([&] { run_export(none); }) == "BASE_MISMATCH");
   ExportJob looked = lora;
   looked.base = folder / "bare.safetensors", looked.format = "lora", looked.to = folder / "looked.safetensors";
   const double latent = *run_export(looked).difference;

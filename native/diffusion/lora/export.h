@@ -39,7 +39,7 @@ class Exporter {
     if (fs::exists(job_.to, ignored) && !job_.overwrite)
       throw Failure(kBadRecipe, "EXPORT_EXISTS", job_.to.string() + " is there already", "Give another name, or --force.");
     base_.emplace(job_.base);
-    if (job_.vae) vae_ = std::make_unique<VaeFiles>(*job_.vae);
+    if (job_.vae) vae_ = std::make_unique<VaeFiles>(*job_.vae, base_->unet().out_channels);
     trained_ = base_->parameterization().with(job_.prediction, job_.zero_terminal_snr);
     targets_.emplace(*base_);
   }
