@@ -215,6 +215,11 @@ export interface JobPrompt {
 export interface ExportJob {
   protocol: typeof PROTOCOL_VERSION;
   base: string;
+  /** In the place of the base's. */
+  vae?: string;
+  /** How the model was trained; auto, or left out: as the base says. */
+  prediction?: 'auto' | 'epsilon' | 'v';
+  zero_terminal_snr?: 'auto' | boolean;
   /** One of these three: a checkpoint's folder, a LoRA file, a fine-tune whose difference is wanted. */
   checkpoint?: string;
   lora?: string;

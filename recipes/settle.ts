@@ -12,6 +12,7 @@ interface Written {
     min_snr_gamma?: number | undefined;
     gradient_checkpointing?: boolean | undefined;
     prediction: 'auto' | 'epsilon' | 'v';
+    zero_terminal_snr: 'auto' | boolean;
   };
   samples: { guidance?: number | undefined };
 }
@@ -44,6 +45,8 @@ export function settle<R extends Written>(recipe: R): Settled<R> {
       gradient_checkpointing: train.gradient_checkpointing ?? sd1,
       // The base says what it predicts; a model that begins from its seed learns more with v.
       prediction: train.prediction === 'auto' && !sd1 ? 'v' : train.prediction,
+      zero_terminal_snr:
+        train.zero_terminal_snr === 'auto' && !sd1 ? false : train.zero_terminal_snr,
     },
     samples: { ...samples, guidance: samples.guidance ?? (sd1 ? 7 : 3) },
   } as Settled<R>;

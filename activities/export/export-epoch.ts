@@ -53,6 +53,9 @@ export async function exportEpoch(
     {
       protocol: PROTOCOL_VERSION,
       base: recipe.base ?? '',
+      ...(recipe.vae === undefined ? {} : { vae: recipe.vae }),
+      prediction: recipe.train.prediction,
+      zero_terminal_snr: recipe.train.zero_terminal_snr,
       checkpoint: checkpoint.path,
       to: path,
       format: format === 'merged' ? 'single-file' : format,

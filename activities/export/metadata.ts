@@ -3,6 +3,7 @@
  * (`ss_*`, all text) and of https://github.com/Stability-AI/ModelSpec. A function of the record: the
  * same epoch gives the same file; it names no path of this machine. What the tensors tell, tiller-export adds itself.
  */
+import { basename } from 'node:path';
 import type { CheckpointRow } from '../../db/checkpoints.ts';
 import type { RunRow } from '../../db/runs.ts';
 import type { Recipe } from '../../recipes/schema.ts';
@@ -38,8 +39,9 @@ export function exportMetadata(
     ss_max_grad_norm: train.clip,
     ss_min_snr_gamma: train.min_snr_gamma,
     ss_noise_offset: train.noise_offset,
-    ss_zero_terminal_snr: train.zero_terminal_snr,
+    ss_zero_terminal_snr: train.zero_terminal_snr === 'auto' ? undefined : train.zero_terminal_snr,
     ss_clip_skip: recipe.model.clip_skip,
+    ss_vae_name: recipe.vae === undefined ? undefined : basename(recipe.vae),
     ss_v2: false,
     ss_caption_dropout_rate: data?.caption_dropout,
     ss_caption_tag_dropout_rate: data?.tag_dropout,

@@ -51,7 +51,7 @@ class BaseFiles {
   const UNetConfig& unet() const { return unet_; }
   const VaeConfig& vae() const { return require(BasePart::vae), vae_; }
   const ClipTextConfig& text() const { return require(BasePart::text), text_; }
-  std::optional<Prediction> prediction() const { return prediction_; }  // none where the base doesn't say
+  const Parameterization& parameterization() const { return parameterization_; }
 
   // One tensor by its name in single files. Errors: BASE_NOT_FINITE.
   std::vector<float> read(const std::string& name) const {
@@ -175,8 +175,9 @@ class BaseFiles {
     unet_ = unet_of_shapes(shape_of, model);
     if (has(BasePart::vae)) vae_ = vae_of_shapes(shape_of, model);
     if (has(BasePart::text)) text_ = text_of_shapes(shape_of, model);
-    prediction_ = prediction_of(metadata("modelspec.prediction_type"), path_.string());
-    if (!prediction_ && file.find("v_pred") != nullptr) prediction_ = Prediction::v;
+    parameterization_.prediction = prediction_of(metadata("modelspec.prediction_type"), path_.string());
+    if (!parameterization_.prediction && file.find(kVPrediction) != nullptr) parameterization_.prediction = Prediction::v;
+    parameterization_.zero_terminal_snr = file.find(kZeroTerminalSnr) != nullptr;
   }
 
   void open_folder() {
@@ -197,7 +198,7 @@ class BaseFiles {
       open_part(BasePart::text, "text_encoder", "model", text_names(), usual_text_name);
     }
     const fs::path scheduler = path_ / "scheduler" / "scheduler_config.json";
-    if (fs::exists(scheduler)) prediction_ = prediction_of(DiffusersConfig(scheduler).text("prediction_type"), scheduler.string());
+    if (fs::exists(scheduler)) parameterization_ = parameterization_of_json(DiffusersConfig(scheduler));
     check_all();
   }
 
@@ -246,7 +247,7 @@ class BaseFiles {
   UNetConfig unet_;
   VaeConfig vae_;
   ClipTextConfig text_;
-  std::optional<Prediction> prediction_;
+  Parameterization parameterization_;
 };
 
 }  // namespace tiller

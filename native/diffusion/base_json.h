@@ -88,18 +88,21 @@ inline Json json_of(const ClipTextConfig& config) {
           {"vocab_size", config.vocabulary}};
 }
 
-inline Json scheduler_json(std::optional<Prediction> prediction) {
-  return {{"_class_name", "DDIMScheduler"},
-          {"_diffusers_version", kDiffusersVersion},
-          {"beta_end", 0.012},
-          {"beta_schedule", "scaled_linear"},
-          {"beta_start", 0.00085},
-          {"clip_sample", false},
-          {"num_train_timesteps", 1000},
-          {"prediction_type", prediction == Prediction::v ? "v_prediction" : "epsilon"},
-          {"set_alpha_to_one", false},
-          {"steps_offset", 1},
-          {"trained_betas", nullptr}};
+// With zero terminal SNR a walk must begin at the last timestep, which is noise alone.
+inline Json scheduler_json(const Parameterization& trained) {
+  Json json = {{"_class_name", "DDIMScheduler"},
+               {"_diffusers_version", kDiffusersVersion},
+               {"beta_end", 0.012},
+               {"beta_schedule", "scaled_linear"},
+               {"beta_start", 0.00085},
+               {"clip_sample", false},
+               {"num_train_timesteps", 1000},
+               {"prediction_type", trained.prediction == Prediction::v ? "v_prediction" : "epsilon"},
+               {"set_alpha_to_one", false},
+               {"steps_offset", 1},
+               {"trained_betas", nullptr}};
+  if (trained.zero_terminal_snr) json["rescale_betas_zero_snr"] = true, json["timestep_spacing"] = "trailing";
+  return json;
 }
 
 // A pipeline that paints into a picture reads 9 channels: latent, mask, and the masked picture's latent.

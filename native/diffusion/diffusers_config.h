@@ -22,6 +22,11 @@ class DiffusersConfig {
   std::string text(const char* key) const {
     return has(key) && json_[key].is_string() ? json_[key].get<std::string>() : "";
   }
+  bool flag(const char* key) const {
+    if (!has(key)) return false;
+    if (json_[key].is_boolean()) return json_[key].get<bool>();
+    throw failure(std::string(key) + " is " + json_[key].dump() + ", not true or false");
+  }
   int count(const char* key, int otherwise, int most = 1 << 20) const {
     if (!has(key)) return otherwise;
     if (const auto number = whole_number(json_[key], 1, most)) return static_cast<int>(*number);
@@ -168,6 +173,11 @@ inline std::optional<Prediction> prediction_of(const std::string& text, const st
   if (text == "v_prediction" || text == "v") return Prediction::v;
   if (text.empty()) return std::nullopt;
   throw bad_config(where, "prediction_type is \"" + text + "\", but only epsilon and v_prediction are known here");
+}
+
+// Of a scheduler's file. Its timestep_spacing is for who samples.
+inline Parameterization parameterization_of_json(const DiffusersConfig& json) {
+  return {prediction_of(json.text("prediction_type"), json.path().string()), json.flag("rescale_betas_zero_snr")};
 }
 
 }  // namespace tiller

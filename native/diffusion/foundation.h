@@ -22,7 +22,7 @@ struct Foundation {
   std::unique_ptr<LatentCodec> codec;   // of a model with free sizes; else null
   UNetConfig unet;
   ClipTextConfig text;
-  Prediction prediction = Prediction::epsilon;
+  Parameterization trained;            // of Stable Diffusion 1.x
 
   int latent_channels() const { return unet.out_channels; }
   const VaeConfig& vae() const { return vae_files ? vae_files->config() : files->vae(); }
@@ -67,8 +67,8 @@ inline UNetConfig unet_of_recipe(const Recipe::Model& model, const LatentCodec& 
 inline Foundation open_base(const Recipe& recipe) {
   Foundation found;
   found.files = std::make_unique<BaseFiles>(*recipe.base);
-  if (recipe.vae) found.vae_files = std::make_unique<VaeFiles>(*recipe.vae);
   found.unet = found.files->unet();
+  if (recipe.vae) found.vae_files = std::make_unique<VaeFiles>(*recipe.vae, found.latent_channels());
   found.text = found.files->text();
   if (recipe.model.clip_skip > found.text.layers)
     throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE",
@@ -77,8 +77,11 @@ inline Foundation open_base(const Recipe& recipe) {
                   "Use 1 or 2.");
   found.text.clip_skip = recipe.model.clip_skip;
   found.text.trainable = recipe.train.text_encoder && !recipe.lora;
-  found.prediction = recipe.train.prediction_of_base ? found.files->prediction().value_or(Prediction::epsilon)
-                                                     : recipe.train.schedule.prediction;
+  found.trained = found.files->parameterization().with(
+      recipe.train.prediction_of_base ? std::nullopt : std::optional(recipe.train.schedule.prediction), recipe.train.zero_terminal_snr);
+  if (found.trained.zero_terminal_snr && found.trained.prediction != Prediction::v)
+    throw Failure(kBadRecipe, "TRAINER_BAD_RECIPE", "recipe.train.zero_terminal_snr needs prediction v, and the base predicts epsilon",
+                  "Leave train.zero_terminal_snr out, or set train.prediction: v to teach the base to predict that.");
   return found;
 }
 

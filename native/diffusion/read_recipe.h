@@ -77,7 +77,8 @@ inline Recipe::Train read_train(const Settings& s) {
   train.schedule.betas = s.one_of("beta_schedule", {"scaled-linear", "linear", "cosine"});
   train.schedule.beta_start = below_one(s, "beta_start", 1e-12);
   train.schedule.beta_end = below_one(s, "beta_end", 1e-12);
-  if (s.has("zero_terminal_snr")) train.schedule.zero_terminal_snr = s.flag("zero_terminal_snr");
+  if (s.has("zero_terminal_snr") && s.value("zero_terminal_snr") != "auto") train.zero_terminal_snr = s.flag("zero_terminal_snr");
+  train.schedule.zero_terminal_snr = train.zero_terminal_snr.value_or(false);
   if (s.has("noise_offset")) train.noise_offset = s.real("noise_offset", 0, 1);
   if (s.has("optimizer")) train.optimizer = s.one_of("optimizer", {"adamw", "adamw8bit", "prodigy"});
   if (s.has("precision")) train.precision = s.one_of("precision", {"auto", "f32", "bf16", "f16"});

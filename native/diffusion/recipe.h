@@ -51,6 +51,7 @@ struct Recipe {
     std::optional<int64_t> steps_per_epoch;
     ScheduleSettings schedule;
     bool prediction_of_base = false;
+    std::optional<bool> zero_terminal_snr;  // none: the base's
     LearningRate learning_rate;
     std::string optimizer = "adamw", precision = "auto";
     bool text_encoder = false, checkpointing = false, fused = false;

@@ -14,6 +14,19 @@ namespace tiller {
 
 enum class Prediction { epsilon, v };
 
+// How a model was trained, as far as whoever samples it must know.
+struct Parameterization {
+  std::optional<Prediction> prediction;  // none where it doesn't say
+  bool zero_terminal_snr = false;
+
+  // With what a recipe says of its own. Epsilon says nothing of a picture that is noise alone, so that a base of
+  // epsilon isn't believed.
+  Parameterization with(std::optional<Prediction> own, std::optional<bool> zero) const {
+    const auto chosen = own ? own : prediction;
+    return {chosen, zero.value_or(zero_terminal_snr && chosen == Prediction::v)};
+  }
+};
+
 struct ScheduleSettings {
   int timesteps = 1000;
   std::string betas = "scaled-linear";

@@ -184,7 +184,8 @@ class Session {
   void found() {
     if (recipe_.model.sd1) {
       foundation_ = open_base(recipe_);
-      recipe_.train.schedule.prediction = foundation_.prediction;
+      recipe_.train.schedule.prediction = foundation_.trained.prediction.value_or(Prediction::epsilon);
+      recipe_.train.schedule.zero_terminal_snr = foundation_.trained.zero_terminal_snr;
       state_ = find_start(job_, recipe_, nullptr, data_, own_);
       return;
     }
@@ -193,7 +194,6 @@ class Session {
     state_ = find_start(job_, recipe_, foundation_.codec.get(), data_, own_);
     foundation_.text = detail::text_of_recipe(recipe_, state_.vocabulary);
     foundation_.unet = detail::unet_of_recipe(recipe_.model, *foundation_.codec);
-    foundation_.prediction = recipe_.train.schedule.prediction;
   }
 
   // On CUDA ggml adds up what it multiplies in F16 in F16 too, which can overflow; told to add in F32 it multiplies
@@ -226,6 +226,9 @@ class Session {
     if (recipe_.train.fused && !fuses())
       conversation_.warn("FUSED_UNUSED", "gradients come back from this device together; train.fused_backward is not used",
                          "Leave train.fused_backward out.");
+    if (foundation_.files && !recipe_.train.zero_terminal_snr && foundation_.trained.zero_terminal_snr != foundation_.files->parameterization().zero_terminal_snr)
+      conversation_.warn("ZERO_SNR_UNUSED", "the base says zero terminal SNR, which epsilon can't have; it is trained and sampled without",
+                         "Set train.prediction: v if that is what the base predicts.");
     if (wanted != "auto" && wanted != precision)
       conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used",
                          "Leave train.precision at auto.");

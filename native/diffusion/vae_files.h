@@ -15,8 +15,8 @@ namespace tiller {
 
 class VaeFiles {
  public:
-  // Errors: BASE_NOT_FOUND, BASE_PICKLE, BASE_CORRUPT, BASE_CONFIG, BASE_MISMATCH, BASE_TYPE.
-  explicit VaeFiles(const fs::path& path) : path_(path) {
+  // For a U-Net that reads latents of so many channels. Errors: BASE_NOT_FOUND, BASE_PICKLE, BASE_CORRUPT, BASE_CONFIG, BASE_MISMATCH, BASE_TYPE.
+  VaeFiles(const fs::path& path, int latent_channels) : path_(path), latent_channels_(latent_channels) {
     std::error_code absent;
     if (!fs::exists(path, absent)) throw Failure(kBadData, "BASE_NOT_FOUND", "there is no autoencoder at " + path.string(), "Check `vae`.");
     try {
@@ -35,16 +35,19 @@ class VaeFiles {
 
   const VaeConfig& config() const { return config_; }
 
+  // One tensor by its name in single files. Errors: BASE_NOT_FINITE.
+  std::vector<float> read(const std::string& name) const {
+    std::vector<float> values = file_->read(*sources_.at(name));
+    for (const float value : values)
+      if (!std::isfinite(value))
+        throw Failure(kBadData, "BASE_NOT_FINITE", name + " of " + path_.string() + " holds NaN or infinite numbers",
+                      "Use another copy of the autoencoder.");
+    return values;
+  }
+
   // Errors: BASE_NOT_FINITE.
   void load(Parameters& parameters) const {
-    for (Parameter& tensor : parameters.tensors()) {
-      const auto values = file_->read(*sources_.at(tensor.name));
-      for (const float value : values)
-        if (!std::isfinite(value))
-          throw Failure(kBadData, "BASE_NOT_FINITE", tensor.name + " of " + path_.string() + " holds NaN or infinite numbers",
-                        "Use another copy of the autoencoder.");
-      tensor.load(values.data());
-    }
+    for (Parameter& tensor : parameters.tensors()) tensor.load(read(tensor.name).data());
   }
 
  private:
@@ -65,6 +68,8 @@ class VaeFiles {
     const auto written = file_->metadata().find("tiller.model");
     config_ = vae_of_shapes(shape_of, written == file_->metadata().end() ? Json() : parse_json(written->second));
     if (written == file_->metadata().end()) config_.norm_groups = usual.norm_groups, config_.scale = usual.scale;
+    if (config_.z_channels != latent_channels_)
+      throw mismatch("has latents of " + std::to_string(config_.z_channels) + " channels, and the base reads " + std::to_string(latent_channels_));
     Parameters described;
     const Vae model(described, config_);
     for (const auto& tensor : described.tensors()) {
@@ -85,6 +90,7 @@ class VaeFiles {
   }
 
   fs::path path_;
+  int latent_channels_;
   std::unique_ptr<Safetensors> file_;
   std::map<std::string, const TensorInfo*> sources_;
   VaeConfig config_;

@@ -12,10 +12,13 @@
 
 namespace tiller {
 
+// A1111, Forge and ComfyUI take a single file's parameterization from the presence of these tensors.
+inline constexpr const char *kVPrediction = "v_pred", *kZeroTerminalSnr = "ztsnr";
+
 // Averages, schedules and settings, which training makes anew or doesn't need.
 inline bool is_surplus_of_people(const std::string& name) {
   static const std::set<std::string> names{
-      "betas", "logvar", "scale_factor", "v_pred", "ztsnr",
+      "betas", "logvar", "scale_factor", kVPrediction, kZeroTerminalSnr,
       "cond_stage_model.transformer.text_model.embeddings.position_ids"};
   static const char* prefixes[] = {"model_ema.", "alphas_cumprod", "sqrt_", "log_one_minus", "posterior_", "embedding_manager."};
   for (const std::string prefix : prefixes)

@@ -13,6 +13,7 @@
 #include "compute/parameters.h"
 #include "diffusion/base_config.h"
 #include "diffusion/base_json.h"
+#include "diffusion/weight_files.h"
 #include "formats/safetensors.h"
 
 namespace tiller {
@@ -25,7 +26,7 @@ struct BaseModel {
   UNetConfig unet;
   std::optional<VaeConfig> vae;  // some come without
   std::optional<ClipTextConfig> text;
-  std::optional<Prediction> prediction;
+  Parameterization trained{};
   std::vector<Parameters*> parameters{};  // which hold the tensors between them, or
   TensorSource source{};                  // where they come from
 };
@@ -87,6 +88,12 @@ inline std::vector<Output> text_outputs(const BaseModel& model, Buffer buffer) {
   return outputs_of(model, described, buffer);
 }
 
+inline void add_markers(std::vector<Output>& outputs, const Parameterization& trained) {
+  const auto add = [&](const char* name) { outputs.push_back({name, {1}, [](float* to) { *to = 1; }}); };
+  if (trained.prediction == Prediction::v) add(kVPrediction);
+  if (trained.zero_terminal_snr) add(kZeroTerminalSnr);
+}
+
 inline void refuse_lost(const std::string& name, const float* values, size_t count, const std::string& dtype) {
   for (size_t i = 0; i < count; i++) {
     const float written = dtype == "F16" ? from_f16(to_f16(values[i])) : dtype == "BF16" ? from_bf16(to_bf16(values[i])) : values[i];
@@ -138,10 +145,12 @@ inline void write_single_file(const fs::path& path, const BaseModel& model, cons
   auto outputs = detail::unet_outputs(model, options.buffer);
   for (const auto& part : {detail::vae_outputs(model, options.buffer), detail::text_outputs(model, options.buffer)})
     outputs.insert(outputs.end(), part.begin(), part.end());
+  detail::add_markers(outputs, model.trained);
   auto metadata = options.metadata;
   metadata["format"] = "pt";
   metadata["tiller.model"] = model_of_configs(model.unet, model.vae, model.text).dump();
-  if (model.prediction) metadata["modelspec.prediction_type"] = *model.prediction == Prediction::v ? "v" : "epsilon";
+  if (const auto prediction = model.trained.prediction)
+    metadata["modelspec.prediction_type"] = prediction == Prediction::v ? "v" : "epsilon";
   detail::write_beside(path, [&](const fs::path& to) { detail::write_outputs(to, outputs, metadata, options); });
 }
 
@@ -190,7 +199,7 @@ inline void write_diffusers_folder(const fs::path& path, const BaseModel& model,
       detail::write_part(to / "vae", weights, detail::vae_outputs(model, options.buffer), vae_names(*model.vae), json_of(*model.vae), options);
     if (model.text)
       detail::write_part(to / "text_encoder", "model.safetensors", detail::text_outputs(model, options.buffer), text_names(), json_of(*model.text), options);
-    detail::write_json(to / "scheduler" / "scheduler_config.json", scheduler_json(model.prediction));
+    detail::write_json(to / "scheduler" / "scheduler_config.json", scheduler_json(model.trained));
     sync_folder(to / "scheduler");
     const bool tokenizer = detail::copy_tokenizer(options.tokenizer, to / "tokenizer");
     detail::write_json(to / "model_index.json", pipeline_json(model.unet, model.vae.has_value(), model.text.has_value(), tokenizer));

@@ -19,7 +19,7 @@ fs::path good() { return folder / "good.safetensors"; }
 void write_good() {
   SmallBase base;
   fill(base.parameters);
-  base.prediction = Prediction::v;
+  base.trained.prediction = Prediction::v;
   write_single_file(good(), base.model());
   write_diffusers_folder(folder / "good", base.model());
 }
@@ -37,7 +37,7 @@ bool same_weights(const fs::path& path) {
 
 std::optional<Prediction> prediction_at(const fs::path& path) {
   try {
-    return BaseFiles(path).prediction();
+    return BaseFiles(path).parameterization().prediction;
   } catch (const Failure& failure) {
     std::fprintf(stderr, "%s: %s\n", failure.code.c_str(), failure.what());
     return std::nullopt;
@@ -53,12 +53,17 @@ void surplus_of_single_files() {
   file.add("model_ema.num_updates", "I32");
   file.add("cond_stage_model.transformer.text_model.embeddings.position_ids", "I64", Json::array({1, 9}), 72);
   file.metadata.erase("modelspec.prediction_type");
+  file.erase("v_pred");
   file.write(folder / "people.safetensors");
   checks.holds("what people's files have beside the model is ignored", same_weights(folder / "people.safetensors"));
   checks.holds("a prediction that no one says is unknown", !prediction_at(folder / "people.safetensors"));
   file.add("v_pred", "F32", Json::array(), 4);
   file.write(folder / "people.safetensors");
   checks.holds("v_pred says the prediction", prediction_at(folder / "people.safetensors") == Prediction::v);
+  checks.holds("and nothing of zero terminal SNR", !BaseFiles(folder / "people.safetensors").parameterization().zero_terminal_snr);
+  file.add("ztsnr", "F32", Json::array({0}), 0);
+  file.write(folder / "people.safetensors");
+  checks.holds("an empty ztsnr says that", BaseFiles(folder / "people.safetensors").parameterization().zero_terminal_snr);
   file.metadata["modelspec.prediction_type"] = "epsilon";
   file.write(folder / "people.safetensors");
   checks.holds("metadata says the prediction", prediction_at(folder / "people.safetensors") == Prediction::epsilon);
@@ -188,6 +193,7 @@ void refused_models() {
   config("c6", "text_encoder/config.json", "hidden_act", "gelu", "BASE_CONFIG", "hidden_act");
   config("c7", "vae/config.json", "latents_mean", Json::array({1}), "BASE_CONFIG", "latents_mean");
   config("c8", "scheduler/scheduler_config.json", "prediction_type", "sample", "BASE_CONFIG", "sample");
+  config("c10", "scheduler/scheduler_config.json", "rescale_betas_zero_snr", "yes", "BASE_CONFIG", "rescale_betas_zero_snr");
   config("c9", "model_index.json", "_class_name", "StableDiffusionXLPipeline", "BASE_SDXL", "XL");
 }
 

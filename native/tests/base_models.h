@@ -42,7 +42,7 @@ struct SmallBase {
   UNet unet;
   Vae vae;
   ClipText text;
-  std::optional<Prediction> prediction;
+  Parameterization trained;
 
   explicit SmallBase(const UNetConfig& u = small_base_unet(), const VaeConfig& v = small_base_vae(),
                      const ClipTextConfig& t = small_base_text())
@@ -52,10 +52,10 @@ struct SmallBase {
   // As a file has it.
   explicit SmallBase(const BaseFiles& files) : SmallBase(files.unet(), files.vae(), files.text()) {
     for (const BasePart part : {BasePart::unet, BasePart::vae, BasePart::text}) files.load(parameters, part);
-    prediction = files.prediction();
+    trained = files.parameterization();
   }
 
-  BaseModel model() { return {unet.config, vae.config, text.config, prediction, {&parameters}}; }
+  BaseModel model() { return {unet.config, vae.config, text.config, trained, {&parameters}}; }
 };
 
 }  // namespace tiller

@@ -106,11 +106,34 @@ void sizes() {
 
 // ---- round trips -------------------------------------------------------------------------------------
 
+bool same_training(const BaseFiles& read, const Parameterization& wanted) {
+  const Parameterization& found = read.parameterization();
+  return found.prediction == wanted.prediction && found.zero_terminal_snr == wanted.zero_terminal_snr;
+}
+
+// What A1111, Forge and ComfyUI look for in a single file, and diffusers in a folder.
+void said_to_others() {
+  for (const auto& [trained, v, zero] : {std::tuple{Parameterization{}, false, false}, {{Prediction::v, false}, true, false}, {{Prediction::v, true}, true, true}}) {
+    SmallBase base;
+    base.trained = trained;
+    const fs::path file = folder / "said.safetensors", tree = folder / "said";
+    write_single_file(file, base.model());
+    fs::remove_all(tree);
+    write_diffusers_folder(tree, base.model());
+    const Safetensors read(file);
+    const Json json = parse_json(bytes_of_file(tree / "scheduler/scheduler_config.json"));
+    checks.holds("v_pred and ztsnr are there where they are true", (read.find("v_pred") != nullptr) == v && (read.find("ztsnr") != nullptr) == zero);
+    checks.holds("the scheduler's file says the prediction", json["prediction_type"] == (v ? "v_prediction" : "epsilon"));
+    checks.holds("and the rescaled betas, which need trailing timesteps",
+                 json.value("rescale_betas_zero_snr", false) == zero && json.value("timestep_spacing", "") == (zero ? "trailing" : ""));
+  }
+}
+
 void round_trips() {
   for (const std::string dtype : {"F32", "F16", "BF16"}) {
     SmallBase first;
     fill(first.parameters);
-    first.prediction = Prediction::v;
+    first.trained = {Prediction::v, dtype == "F16"};
     const fs::path a = folder / (dtype + "-a.safetensors"), b = folder / (dtype + "-b.safetensors"), c = folder / (dtype + "-c.safetensors");
     const fs::path d = folder / (dtype + "-folder"), e = folder / (dtype + "-folder-again");
     const WriteOptions options{.dtype = dtype, .metadata = {{"modelspec.title", "a model"}}};
@@ -119,7 +142,7 @@ void round_trips() {
     SmallBase second(read);
     write_single_file(b, second.model(), options);
     checks.holds(dtype + ": written, read and written are the same bytes", bytes_of_file(a) == bytes_of_file(b));
-    checks.holds(dtype + ": the kind and the prediction", read.kind() == BaseKind::single_file && read.prediction() == Prediction::v);
+    checks.holds(dtype + ": the kind and the prediction", read.kind() == BaseKind::single_file && same_training(read, first.trained));
     checks.holds(dtype + ": its sizes", json_of(read.unet()) == json_of(small_base_unet()) && json_of(read.vae()) == json_of(small_base_vae()) &&
                                             json_of(read.text()) == json_of(small_base_text()));
     write_diffusers_folder(d, second.model(), options);
@@ -127,7 +150,7 @@ void round_trips() {
     SmallBase third(read_folder);
     write_single_file(c, third.model(), options);
     checks.holds(dtype + ": through a diffusers folder, the same bytes", bytes_of_file(a) == bytes_of_file(c));
-    checks.holds(dtype + ": a folder's kind and prediction", read_folder.kind() == BaseKind::diffusers && read_folder.prediction() == Prediction::v);
+    checks.holds(dtype + ": a folder's kind and prediction", read_folder.kind() == BaseKind::diffusers && same_training(read_folder, first.trained));
     write_diffusers_folder(e, third.model(), options);
     checks.holds(dtype + ": the autoencoder's scale has its own digits",
                  bytes_of_file(d / "vae/config.json").find("\"scaling_factor\": 0.18215,") != std::string::npos);
@@ -140,7 +163,7 @@ void round_trips() {
   fill(inpaint.parameters);
   write_single_file(folder / "inpaint.safetensors", inpaint.model());
   const BaseFiles read(folder / "inpaint.safetensors");
-  checks.holds("9 channels come back", read.unet().in_channels == 9 && !read.prediction());
+  checks.holds("9 channels come back", read.unet().in_channels == 9 && !read.parameterization().prediction);
 }
 
 void averages_and_limits() {
@@ -227,6 +250,7 @@ int main(int argc, char** argv) {
   fs::create_directories(folder);
   names();
   sizes();
+  said_to_others();
   round_trips();
   averages_and_limits();
   outputs_for_peers();

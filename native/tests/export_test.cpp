@@ -5,6 +5,7 @@
 
 #include "tests/export_models.h"
 #include "tests/export_refusals.h"
+#include "tests/export_training.h"
 #include "tests/svd_checks.h"
 
 using namespace tiller;
@@ -174,7 +175,7 @@ void whole_models(const BaseFiles& base) {
   full.checkpoint = write_checkpoint(folder / "full-run", 9, tuned.parameters, unet_only, nullptr);
   const Exported made = run_export(full);
   checks.holds("a whole model's file is listed", made.files.size() == 1 && made.files[0].bytes == fs::file_size(full.to));
-  write_single_file(folder / "expected.safetensors", tuned.model(), {.dtype = "F32", .metadata = {{"modelspec.architecture", "stable-diffusion-v1"}, {"modelspec.prediction_type", "epsilon"}, {"modelspec.sai_model_spec", "1.0.0"}}});
+  write_single_file(folder / "expected.safetensors", tuned.model(), {.dtype = "F32", .metadata = {{"modelspec.architecture", "stable-diffusion-v1"}, {"modelspec.prediction_type", "epsilon"}, {"modelspec.sai_model_spec", "1.0.0"}, {"ss_zero_terminal_snr", "False"}}});
   checks.holds("the trained U-Net, the base's rest: the bytes of the model itself", bytes_of_file(full.to) == bytes_of_file(folder / "expected.safetensors"));
   ExportJob second = full;
   second.to = folder / "full-again.safetensors", second.base = full.to;
@@ -188,6 +189,10 @@ void whole_models(const BaseFiles& base) {
   as_folder.overwrite = true;
   run_export(as_folder);
   checks.holds("or replaced where that is asked for", BaseFiles(as_folder.to).kind() == BaseKind::diffusers);
+  ExportJob adapter = job("", "lora");
+  adapter.lora = folder / "F32.safetensors";
+  own_autoencoder(checks, folder, full, adapter);
+  said_training(checks, folder, full, adapter);
   as_folder.format = "lora", as_folder.to = folder / "no.safetensors";
   checks.holds("weights are no LoRA", code_of([&] { run_export(as_folder); }) == "EXPORT_FORMAT");
 }

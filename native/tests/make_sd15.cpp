@@ -18,7 +18,7 @@ void make(const fs::path& path, const UNetConfig& unet_sizes, const VaeConfig& v
   const ClipText text(parameters, text_sizes);
   parameters.allocate(/*training=*/false, /*average=*/false);
   parameters.initialize(15);
-  write_single_file(path, {unet.config, vae.config, text.config, Prediction::epsilon, {&parameters}}, {.dtype = dtype});
+  write_single_file(path, {unet.config, vae.config, text.config, {.prediction = Prediction::epsilon}, {&parameters}}, {.dtype = dtype});
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ void write_config(const fs::path& folder, const BaseFiles& base) {
   detail::write_json(folder / "unet" / "config.json", json_of(base.unet()));
   detail::write_json(folder / "vae" / "config.json", json_of(base.vae()));
   detail::write_json(folder / "text_encoder" / "config.json", json_of(base.text()));
-  detail::write_json(folder / "scheduler" / "scheduler_config.json", scheduler_json(base.prediction()));
+  detail::write_json(folder / "scheduler" / "scheduler_config.json", scheduler_json(base.parameterization()));
   detail::write_json(folder / "model_index.json", pipeline_json(base.unet(), /*vae=*/true, /*text=*/true, /*tokenizer=*/true));
 }
 
@@ -50,7 +50,8 @@ void one_step(const BaseFiles& base, const KohyaLora* lora, const fs::path& path
   for (int i = 0; i < tokens; i++) ids->data[i] = static_cast<float>(i * 7 % base.text().vocabulary);
 
   ScheduleSettings how;
-  how.prediction = base.prediction().value_or(Prediction::epsilon);
+  how.prediction = base.parameterization().prediction.value_or(Prediction::epsilon);
+  how.zero_terminal_snr = base.parameterization().zero_terminal_snr;
   const Schedule schedule(how);
   SamplerSettings settings; // ddim, trailing, 20 steps
   const auto levels = sampling_levels(schedule, settings);

@@ -8,10 +8,19 @@ export interface Alias {
   /** Our key, dotted. */
   to: string;
   convert?: (value: unknown) => unknown;
+  /** What is told instead of "NAME is KEY here", where there is more to say. */
+  note?: (name: string, value: unknown) => string | undefined;
 }
 
-const one = (to: string, names: string, convert?: Alias['convert']): [string, Alias][] =>
-  names.split(' ').map((name) => [name, convert === undefined ? { to } : { to, convert }]);
+const one = (
+  to: string,
+  names: string,
+  convert?: Alias['convert'],
+  note?: Alias['note'],
+): [string, Alias][] =>
+  names
+    .split(' ')
+    .map((name) => [name, { to, ...(convert && { convert }), ...(note && { note }) }]);
 
 const entries: [string, Alias][] = [
   ...one('name', 'output_name', values.runName),
@@ -78,7 +87,12 @@ const entries: [string, Alias][] = [
   ...one('train.text_encoder', 'network_train_unet_only', values.not),
   ...one('train.text_encoder', 'train_text_encoder'),
   ...one('train.text_encoder_learning_rate', 'text_encoder_lr'),
-  ...one('train.precision', 'mixed_precision dtype train_dtype', values.precision),
+  ...one(
+    'train.precision',
+    'mixed_precision dtype train_dtype',
+    values.precision,
+    values.precisionNote,
+  ),
   ...one('train.gradient_checkpointing', 'gradient_checkpointing'),
   ...one('train.ema', 'use_ema ema_decay'),
   ...one('samples.prompts_file', 'sample_prompts'),

@@ -63,11 +63,11 @@ function understand(setting: Setting, settings: Settings): void {
   const { name, value } = setting;
   const alias = aliases.get(name);
   if (alias !== undefined) {
-    const { to, convert = (given: unknown) => given } = alias;
+    const { to, convert = (given: unknown) => given, note } = alias;
     const type = shapeAt(to.split('.'))?.type;
     const isNumber = type === 'number' || type === 'integer';
     const number = isNumber ? numeric(value) : value;
-    settings.assign(to, convert(number), setting);
+    settings.assign(to, convert(number), setting, note?.(name, value));
     return;
   }
   const why = unused.get(name);

@@ -30,19 +30,26 @@ export const schedule = words({
   linear: 'linear',
 });
 
-export const precision = words({
+/** F16 is what their files say most; the sums of its products can overflow on a device. */
+const f16 = words({ fp16: 'auto', float16: 'auto', float_16: 'auto' });
+
+export const precisionNote = (name: string, value: unknown): string | undefined =>
+  f16(value) === value
+    ? undefined
+    : `${name}: "${String(value)}" is train.precision: "auto" here: F16 is not trained in; BF16 where the device is fast at it, else F32`;
+
+const otherPrecision = words({
   no: 'f32',
   false: 'f32', // YAML's `no`
   fp32: 'f32',
   float32: 'f32',
   float_32: 'f32',
-  fp16: 'f16',
-  float16: 'f16',
-  float_16: 'f16',
   bf16: 'bf16',
   bfloat16: 'bf16',
   bfloat_16: 'bf16',
 });
+
+export const precision = (value: unknown): unknown => otherPrecision(f16(value));
 
 export const device = (value: unknown): unknown =>
   typeof value === 'string' ? value.replace(/^(\w+):\d+$/, '$1').replace(/^mps$/, 'metal') : value;

@@ -38,9 +38,12 @@ export const train = z
       .describe('Min-SNR weighting (Hang et al. 2023); 0 or left out: none')
       .optional(),
     noise_offset: share('Noise that a whole channel shares').default(0),
-    zero_terminal_snr: flag(
-      'Rescale the schedule so that the last timestep is noise alone',
-    ).default(false),
+    zero_terminal_snr: z
+      .union([z.enum(['auto']), z.boolean()])
+      .describe(
+        'Rescale the schedule so that the last timestep is noise alone; auto: as the base says with sd1, else not',
+      )
+      .default('auto'),
     optimizer: z
       .enum(['adamw', 'adamw8bit', 'prodigy'])
       .describe('Optimizer; prodigy finds its own learning rate: give it 1')

@@ -9,7 +9,7 @@ import { openRecord } from '../../db/connection.ts';
 import { homePaths } from '../../db/home.ts';
 import { migrate } from '../../db/migrate.ts';
 import { buildNative } from '../../native/build.ts';
-import { addRun, headerOf, makeModels } from '../fixtures/exported-runs.ts';
+import { addRun, headerOf, makeModels, tensorsOf } from '../fixtures/exported-runs.ts';
 import { bin, tiller } from './run-tiller.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'tiller-export-cli-'));
@@ -28,6 +28,13 @@ beforeAll(async () => {
   const checkpoint = (name: string) => join(models, name);
   addRun(db, 'style', { ...sd1, lora: {} }, checkpoint('lora-run/step-00000007'), 7);
   addRun(db, 'whole', sd1, checkpoint('full-run/step-00000009'), 9);
+  const taught = {
+    ...sd1,
+    vae: join(models, 'other', 'vae'),
+    train: { prediction: 'v' as const, zero_terminal_snr: true },
+  };
+  addRun(db, 'styled', { ...taught, lora: {} }, checkpoint('lora-run/step-00000007'), 7);
+  addRun(db, 'taught', taught, checkpoint('full-run/step-00000009'), 9);
   addRun(db, 'nothing', { ...sd1, lora: {} }, checkpoint('nothing-run/step-00000013'), 13);
   addRun(db, 'gone', sd1, checkpoint('gone'), 9);
   addRun(db, 'free', {}, checkpoint('full-run/step-00000009'), 9);
@@ -81,6 +88,40 @@ describe('tiller export', () => {
       'vae',
     ]);
     expect(readdirSync(to('b/whole-000001/tokenizer'))).toContain('merges.txt');
+  });
+  test.each([
+    ['taught', 'single-file'],
+    ['styled', 'merged'],
+  ])('of %s as %s: with the autoencoder of its recipe, and how it is sampled', async (run, as) => {
+    const call = ['export', `${run}@1`, '--to', to('v'), '--format', as];
+    expect(await tiller(home, call)).toMatchObject({ code: 0, err: '' });
+    const file = readFileSync(to(`v/${run}-000001.safetensors`));
+    const autoencoder = tensorsOf(file, 'first_stage_model.');
+    const other = readFileSync(join(models, 'other-F16.safetensors'));
+    expect(Object.keys(autoencoder).length).toBeGreaterThan(50);
+    expect(autoencoder).toEqual(tensorsOf(other, 'first_stage_model.'));
+    const { metadata, tensors } = headerOf(file);
+    expect(tensors).toEqual(expect.arrayContaining(['v_pred', 'ztsnr']));
+    expect(metadata).toMatchObject({ ss_vae_name: 'vae', ss_zero_terminal_snr: 'True' });
+    const folder = ['export', `${run}@1`, '--to', to('v'), '--format', 'diffusers'];
+    expect(await tiller(home, folder)).toMatchObject({ code: 0, err: '' });
+    const read = (name: string) =>
+      JSON.parse(readFileSync(to(`v/${run}-000001/${name}`), 'utf8')) as unknown;
+    expect(read('scheduler/scheduler_config.json')).toMatchObject({
+      prediction_type: 'v_prediction',
+      rescale_betas_zero_snr: true,
+      timestep_spacing: 'trailing',
+    });
+    expect(read('vae/config.json')).toMatchObject({ scaling_factor: 0.5, norm_num_groups: 2 });
+  });
+  test('without one, with its base’s', async () => {
+    const call = ['export', 'whole@1', '--to', to('w'), '--dtype', 'f32'];
+    expect((await tiller(home, call)).err).toBe('');
+    const file = readFileSync(to('w/whole-000001.safetensors'));
+    const its = tensorsOf(readFileSync(base), 'first_stage_model.');
+    expect(tensorsOf(file, 'first_stage_model.')).toEqual(its);
+    expect(headerOf(file).tensors).not.toContain('v_pred');
+    expect(headerOf(file).metadata['ss_zero_terminal_snr']).toBe('False');
   });
   test.each([
     [['export', 'style', '--to', 'x'], 'Name the epoch', 'USAGE', 2],

@@ -13,12 +13,12 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('Stable Diffusion 1.x: names both ways, sizes from shapes, written and read again', async () => {
-  await expectChecks('base_write_test', 164, [folder]);
+  await expectChecks('base_write_test', 173, [folder]);
   expect(await readdir(join(folder, 'base-write'))).toContain('outputs.safetensors');
 }, 300_000);
 
 test(
   "people's files are read, broken and foreign ones refused",
-  () => expectChecks('base_files_test', 63, [folder]),
+  () => expectChecks('base_files_test', 66, [folder]),
   300_000,
 );

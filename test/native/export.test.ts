@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('LoRA files both ways, merging, extraction, whole models, refusals', async () => {
-  await expectChecks('export_test', 104, [folder]);
+  await expectChecks('export_test', 134, [folder]);
 }, 300_000);
 
 test("a diffusers folder's tokenizer is OpenAI's, and written once", async () => {

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
@@ -43,6 +43,14 @@ def check(what: str, pipe: StableDiffusionPipeline, wanted: dict[str, torch.Tens
     return all(fine) and pipe.scheduler.config.prediction_type == "v_prediction"
 
 
+def zero_terminal_snr(folder: Path, wanted: bool) -> bool:
+    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+    scheduler.set_timesteps(5)
+    last, first = scheduler.alphas_cumprod[-1].item(), scheduler.timesteps[0].item()
+    print(f"{folder.name}: the last timestep has {last:.2e} of the picture, a walk begins at {first}")
+    return (last == 0 and first == 999) == wanted
+
+
 def tiny_tokenizer(folder: Path) -> Path:
     """CLIP's kind of tokenizer with 30 tokens."""
     folder.mkdir(exist_ok=True)
@@ -68,6 +76,11 @@ def main() -> None:
         str(folder / "F32-a.safetensors"), config=str(config), local_files_only=True
     )
     fine.append(check("single file", pipe, wanted))
+    fine += [zero_terminal_snr(folder / "F32-folder", False), zero_terminal_snr(folder / "F16-folder", True)]
+    marked = StableDiffusionPipeline.from_single_file(
+        str(folder / "F16-a.safetensors"), config=str(folder / "F16-folder"), tokenizer=pipe.tokenizer, local_files_only=True
+    )
+    fine.append(marked.scheduler.config.rescale_betas_zero_snr)
     torch.manual_seed(0)
     picture = pipe("a b", height=24, width=32, num_inference_steps=2, output_type="np").images[0]
     print("a picture of", picture.shape)

@@ -128,7 +128,7 @@ describe('a TOML file of sd-scripts', () => {
         clip: 0.5,
         noise_offset: 0.05,
         zero_terminal_snr: true,
-        precision: 'f16',
+        precision: 'auto',
         gradient_checkpointing: true,
       },
       samples: {
@@ -149,7 +149,7 @@ describe('a TOML file of sd-scripts', () => {
       'network_dim is lora.rank here',
       'bucket_no_upscale: true is data.upscale: false here',
       'optimizer_args weight_decay is train.weight_decay here',
-      'mixed_precision: "fp16" is train.precision: "f16" here',
+      'mixed_precision: "fp16" is train.precision: "auto" here: F16 is not trained in; BF16 where the device is fast at it, else F32',
       'sample_sampler: "euler_a" is samples.sampler: "euler-a" here',
       'not used: cache_latents (latents are always kept)',
       'not used: output_dir, save_every_n_epochs (every epoch is kept, with all that resuming needs)',
@@ -422,6 +422,14 @@ describe('a YAML file of ai-toolkit', () => {
     expect(notes).toContain('linear is lora.rank here');
     expect(notes).toContain('steps 2000 is 4 epochs of 500 steps here');
   });
+  test('F16 is what its device is good at', () => {
+    const { recipe, notes } = parse(toolkit.replace('dtype: bf16', 'dtype: fp16'));
+    expect(recipe.train.precision).toBe('auto');
+    expect(notes.join('\n')).toContain(
+      ': "fp16" is train.precision: "auto" here: F16 is not trained in; BF16 where',
+    );
+  });
+
   const lineOf = (text: string) => toolkit.split('\n').findIndex((line) => line.includes(text)) + 1;
   test.each([
     ['lr: 1e-4', 'lr: 20', 'train.learning_rate (lr as written): 20 is out of range'],
@@ -505,6 +513,9 @@ describe('their names in a recipe of ours', () => {
     ['use_ema: true', { train: { ema: 0.999 } }],
     ['ema_decay: 0.9', { train: { ema: 0.9 } }],
     ['mixed_precision: no', { train: { precision: 'f32' } }],
+    ['mixed_precision: bf16', { train: { precision: 'bf16' } }],
+    ['train_dtype: FLOAT_16', { train: { precision: 'auto' } }],
+    ['{train: {precision: f16}}', { train: { precision: 'f16' } }],
     ['resolution: 64', { data: { resolution: 64 } }],
     ['resolution: [64, 64]', { data: { resolution: 64 } }],
     ['{resolution: "512,768"; enable_bucket: true}', { data: { resolution: 627, fit: 'buckets' } }],

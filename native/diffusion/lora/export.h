@@ -39,6 +39,8 @@ class Exporter {
     if (fs::exists(job_.to, ignored) && !job_.overwrite)
       throw Failure(kBadRecipe, "EXPORT_EXISTS", job_.to.string() + " is there already", "Give another name, or --force.");
     base_.emplace(job_.base);
+    if (job_.vae) vae_ = std::make_unique<VaeFiles>(*job_.vae, base_->unet().out_channels);
+    trained_ = base_->parameterization().with(job_.prediction, job_.zero_terminal_snr);
     targets_.emplace(*base_);
   }
 
@@ -73,7 +75,7 @@ class Exporter {
 
   Exported write_checked(Lora lora) {
     for (const auto& [key, value] : job_.metadata) lora.metadata[key] = value;
-    describe_lora(lora.metadata, lora, *targets_, *base_);
+    describe_lora(lora.metadata, lora, *targets_, *base_, trained_);
     detail::write_beside(job_.to, [&](const fs::path& to) {
       progress_("write", 0, 1);
       write_lora(to, lora, *targets_, job_.format == "peft" ? LoraKeys::peft : LoraKeys::kohya, job_.dtype);
@@ -81,7 +83,7 @@ class Exporter {
       if (written.matrices.size() != lora.matrices.size()) throw std::logic_error("the LoRA comes back with other matrices");
       if (!job_.verify) return;
       progress_("verify", 0, 1);
-      result_.difference = LoraTrial(pool_, *base_, *job_.verify).difference(written);
+      result_.difference = LoraTrial(pool_, *base_, vae_.get(), trained_, *job_.verify).difference(written);
       if (!(*result_.difference > job_.verify->threshold))
         throw does_nothing("a picture with the LoRA of " + job_.to.filename().string() + " is the same as without (" +
                            short_number(static_cast<float>(*result_.difference)).dump() + " levels of 255 apart)");
@@ -90,14 +92,14 @@ class Exporter {
   }
 
   Exported write_model(const TensorSource& source) {
-    size_t done = 0;
-    const size_t total = count_tensors();
-    const auto model = model_of(*base_, [&, source](const std::string& name) {
+    size_t done = 0, total = 0;
+    const auto model = model_of(*base_, vae_.get(), trained_, [&, whole = with_autoencoder(vae_.get(), source)](const std::string& name) {
       progress_("write", done++, total);
-      return source(name);
+      return whole(name);
     });
+    total = count_tensors(model);
     WriteOptions options{.dtype = job_.dtype, .metadata = job_.metadata, .tokenizer = job_.tokenizer};
-    describe_model(options.metadata, *base_);
+    describe_model(options.metadata, *base_, trained_);
     if (job_.format == "single-file") write_single_file(job_.to, model, options);
     else replace_folder([&] { write_diffusers_folder(job_.to, model, options); });
     return list_files();
@@ -118,13 +120,13 @@ class Exporter {
     fs::remove_all(aside);
   }
 
-  size_t count_tensors() const {
+  static size_t count_tensors(const BaseModel& model) {
     Parameters described;
-    const UNet unet(described, base_->unet());
+    const UNet unet(described, model.unet);
     std::optional<Vae> vae;
     std::optional<ClipText> text;
-    if (base_->has(BasePart::vae)) vae.emplace(described, base_->vae());
-    if (base_->has(BasePart::text)) text.emplace(described, base_->text());
+    if (model.vae) vae.emplace(described, *model.vae);
+    if (model.text) text.emplace(described, *model.text);
     return described.tensors().size();
   }
 
@@ -143,6 +145,8 @@ class Exporter {
   const Progress progress_;
   Pool pool_;
   std::optional<BaseFiles> base_;
+  std::unique_ptr<VaeFiles> vae_;
+  Parameterization trained_;
   std::optional<LoraTargets> targets_;
   Exported result_;
 };

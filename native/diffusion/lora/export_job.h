@@ -1,6 +1,8 @@
 // What tiller-export is asked for. JOB.json:
 //   {"protocol": 1, "base": PATH,
 //    one of "checkpoint": FOLDER, "lora": FILE, "tuned": PATH,
+//    "vae": FILE or FOLDER               in the place of the base's autoencoder
+//    "prediction": "auto" | "epsilon" | "v", "zero_terminal_snr": "auto" | true | false   auto: as the base
 //    "to": PATH, "format": "lora" | "peft" | "single-file" | "diffusers", "dtype": "F16" | "BF16" | "F32",
 //    "weights": "auto" | "raw" | "ema"   of a checkpoint
 //    "scale": 1                          of a LoRA that is merged
@@ -24,6 +26,9 @@ namespace tiller {
 struct ExportJob {
   fs::path base, to, tokenizer;
   std::optional<fs::path> checkpoint, lora, tuned;  // one of them
+  std::optional<fs::path> vae;
+  std::optional<Prediction> prediction;
+  std::optional<bool> zero_terminal_snr;
   std::string format, dtype = "F16";
   WeightChoice weights = WeightChoice::automatic;
   float scale = 1;
@@ -66,7 +71,10 @@ inline ExportJob read_export_job(const fs::path& file) {
   result.checkpoint = path("checkpoint"), result.lora = path("lora"), result.tuned = path("tuned");
   if (result.checkpoint.has_value() + result.lora.has_value() + result.tuned.has_value() != 1)
     throw job.wrong("checkpoint", "or lora or tuned is needed, and only one of them");
-  result.tokenizer = path("tokenizer").value_or("");
+  result.vae = path("vae"), result.tokenizer = path("tokenizer").value_or("");
+  const std::string prediction = job.has("prediction") ? job.one_of("prediction", {"auto", "epsilon", "v"}) : "auto";
+  if (prediction != "auto") result.prediction = prediction == "v" ? Prediction::v : Prediction::epsilon;
+  if (job.has("zero_terminal_snr") && job.value("zero_terminal_snr") != "auto") result.zero_terminal_snr = job.flag("zero_terminal_snr");
   result.format = job.one_of("format", {"lora", "peft", "single-file", "diffusers"});
   if (result.tuned && !result.writes_lora()) throw job.wrong("format", "must be lora or peft, of what is extracted");
   if (job.has("dtype")) result.dtype = job.one_of("dtype", {"F16", "BF16", "F32"});

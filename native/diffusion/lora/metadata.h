@@ -21,16 +21,18 @@ std::string one_or_dynamic(const Values& values) {
   return values.size() == 1 ? short_number(static_cast<float>(*values.begin())).dump() : "Dynamic";
 }
 
-inline void add_modelspec(Metadata& metadata, const BaseFiles& base, const std::string& architecture) {
+inline void add_modelspec(Metadata& metadata, const Parameterization& trained, const std::string& architecture) {
   metadata.emplace("modelspec.sai_model_spec", "1.0.0");
   metadata.emplace("modelspec.architecture", architecture);
-  metadata.emplace("modelspec.prediction_type", base.prediction() == Prediction::v ? "v" : "epsilon");
+  metadata.emplace("modelspec.prediction_type", trained.prediction == Prediction::v ? "v" : "epsilon");
+  metadata.emplace("ss_zero_terminal_snr", trained.zero_terminal_snr ? "True" : "False");  // ModelSpec has no word for it
 }
 
 }  // namespace detail
 
 // What is there already stays.
-inline void describe_lora(Metadata& metadata, const Lora& lora, const LoraTargets& targets, const BaseFiles& base) {
+inline void describe_lora(Metadata& metadata, const Lora& lora, const LoraTargets& targets, const BaseFiles& base,
+                          const Parameterization& trained) {
   std::set<int> ranks, conv_ranks;
   std::set<float> alphas, conv_alphas;
   for (const LoraMatrix& matrix : lora.matrices) {
@@ -50,11 +52,11 @@ inline void describe_lora(Metadata& metadata, const Lora& lora, const LoraTarget
   }
   metadata.emplace("ss_base_model_version", "sd_v1");
   metadata.emplace("ss_sd_model_name", base.path().filename().string());
-  detail::add_modelspec(metadata, base, "stable-diffusion-v1/lora");
+  detail::add_modelspec(metadata, trained, "stable-diffusion-v1/lora");
 }
 
-inline void describe_model(Metadata& metadata, const BaseFiles& base) {
-  detail::add_modelspec(metadata, base, base.unet().in_channels == 9 ? "stable-diffusion-v1-inpainting" : "stable-diffusion-v1");
+inline void describe_model(Metadata& metadata, const BaseFiles& base, const Parameterization& trained) {
+  detail::add_modelspec(metadata, trained, base.unet().in_channels == 9 ? "stable-diffusion-v1-inpainting" : "stable-diffusion-v1");
 }
 
 }  // namespace tiller

@@ -11,6 +11,7 @@
 #include "diffusion/sampler.h"
 #include "diffusion/vae_codec.h"
 #include "diffusion/base_files.h"
+#include "diffusion/vae_files.h"
 
 namespace tiller {
 
@@ -27,8 +28,9 @@ struct VerifySettings {
 
 class LoraTrial {
  public:
-  LoraTrial(Pool& pool, const BaseFiles& base, const VerifySettings& settings)
-      : pool_(pool), base_(base), settings_(settings), unet_(parameters_, base.unet()) {
+  // `vae` takes the place of the base's, or is null.
+  LoraTrial(Pool& pool, const BaseFiles& base, const VaeFiles* vae, const Parameterization& trained, const VerifySettings& settings)
+      : pool_(pool), base_(base), vae_(vae), trained_(trained), settings_(settings), unet_(parameters_, base.unet()) {
     if (base.has(BasePart::text)) text_.emplace(parameters_, base.text());
     parameters_.allocate(/*training=*/false, /*average=*/false);
     base.load(parameters_, BasePart::unet);
@@ -73,7 +75,8 @@ class LoraTrial {
     const auto in = static_cast<size_t>(config.in_channels), out = static_cast<size_t>(config.out_channels);
     const auto places = static_cast<size_t>(side) * static_cast<size_t>(side);
     ScheduleSettings schedule;
-    schedule.prediction = base_.prediction().value_or(Prediction::epsilon);
+    schedule.prediction = trained_.prediction.value_or(Prediction::epsilon);
+    schedule.zero_terminal_snr = trained_.zero_terminal_snr;
     auto z = starting_noise({settings_.seed}, places * out);
     sample_latent(Schedule(schedule), {.name = "ddim", .steps = settings_.steps}, z,
                   [&](double timestep, const std::vector<float>& from, std::vector<float>& to) {
@@ -92,12 +95,13 @@ class LoraTrial {
 
   // Levels of 8 bits; without an autoencoder the latent, as if it were a picture from -1 to 1.
   std::vector<float> picture(std::vector<float> z) const {
-    if (!base_.has(BasePart::vae)) {
+    if (vae_ == nullptr && !base_.has(BasePart::vae)) {
       for (float& value : z) value *= 127.5f;
       return z;
     }
-    VaeCodec codec(pool_, base_.vae());
-    base_.load(codec.parameters, BasePart::vae);
+    VaeCodec codec(pool_, vae_ != nullptr ? vae_->config() : base_.vae());
+    if (vae_ != nullptr) vae_->load(codec.parameters);
+    else base_.load(codec.parameters, BasePart::vae);
     const auto side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(z.size()) / codec.config().z_channels)));
     const auto rgb = codec.decode(z, side, side);
     return {rgb.begin(), rgb.end()};
@@ -105,6 +109,8 @@ class LoraTrial {
 
   Pool& pool_;
   const BaseFiles& base_;
+  const VaeFiles* const vae_;
+  const Parameterization trained_;
   const VerifySettings settings_;
   Parameters parameters_;
   const UNet unet_;

@@ -1,18 +1,29 @@
 // A base with what was trained in it, one tensor at a time: with a LoRA merged (W + s α/r B A), or with trained
-// tensors in the place of its own.
+// tensors in the place of its own; and with the autoencoder that it was trained and sampled with.
 #pragma once
 
 #include <set>
 #include <string>
 
 #include "diffusion/lora/checkpoint.h"
+#include "diffusion/vae_files.h"
 #include "diffusion/write_base.h"
 
 namespace tiller {
 
-inline BaseModel model_of(const BaseFiles& base, TensorSource source) {
-  return {base.unet(), base.has(BasePart::vae) ? std::optional(base.vae()) : std::nullopt,
-          base.has(BasePart::text) ? std::optional(base.text()) : std::nullopt, base.prediction(), {}, std::move(source)};
+// `vae` is another autoencoder than the base's, or null.
+inline BaseModel model_of(const BaseFiles& base, const VaeFiles* vae, const Parameterization& trained, TensorSource source) {
+  const auto own = base.has(BasePart::vae) ? std::optional(base.vae()) : std::nullopt;
+  return {base.unet(), vae != nullptr ? std::optional(vae->config()) : own,
+          base.has(BasePart::text) ? std::optional(base.text()) : std::nullopt, trained, {}, std::move(source)};
+}
+
+// `vae` outlives what is returned.
+inline TensorSource with_autoencoder(const VaeFiles* vae, TensorSource source) {
+  if (vae == nullptr) return source;
+  return [vae, source = std::move(source)](const std::string& name) {
+    return name.starts_with(kVaePrefix) ? vae->read(name) : source(name);
+  };
 }
 
 // `lora` outlives what is returned, as do base and trained.

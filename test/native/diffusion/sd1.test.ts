@@ -203,6 +203,40 @@ describe('other bases', () => {
     expect(await hashes(v)).toEqual(await hashes(small, { train: { prediction: 'v' } }));
   });
 
+  test('so is zero terminal SNR, of a file and of a folder, in training and in samples', async () => {
+    const losses = async (base: SmallBase, how: Record<string, unknown> = {}) =>
+      of(await train(await place(), { recipe: { train: how } }, base), 'step').map(
+        ({ loss }) => loss,
+      );
+    const v = await makeSmallBase(join(root, 'plain-v.safetensors'), '4', 'v');
+    const asked = { zero_terminal_snr: true };
+    const trained = await losses(v, asked);
+    const sampled = await hashes(v, { train: asked });
+    expect(trained).not.toEqual(await losses(v));
+    expect(sampled).not.toEqual(await hashes(v));
+    for (const name of ['zero.safetensors', 'zero']) {
+      const zero = await makeSmallBase(join(root, name), '4', 'v-zero');
+      expect(await losses(zero)).toEqual(trained);
+      expect(await hashes(zero)).toEqual(sampled);
+      expect(await losses(zero, { zero_terminal_snr: false })).toEqual(await losses(v));
+    }
+  });
+
+  test('zero terminal SNR of epsilon is not believed, and refused where it is asked for', async () => {
+    const zero = await makeSmallBase(join(root, 'epsilon-zero'), '4', 'epsilon-zero');
+    expect(await hashes(zero)).toEqual(await hashes(small));
+    const events = await train(await place(), job, zero);
+    expect(of(events, 'warning').map(({ code }) => code)).toContain('ZERO_SNR_UNUSED');
+    const recipe = { train: { zero_terminal_snr: true } };
+    const { code, stderr } = await runJob(await place(), { ...job, recipe });
+    expect({ code, stderr }).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining(
+        'needs prediction v, and the base predicts epsilon',
+      ) as unknown,
+    });
+  });
+
   test('one for inpainting is sampled, and not trained', async () => {
     const inpainting = await makeSmallBase(join(root, 'inpainting.safetensors'), '9');
     expect(await hashes(inpainting)).toHaveLength(2);
