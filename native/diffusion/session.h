@@ -209,9 +209,8 @@ class Session {
     Json fingerprint = {{"device", job_.device},
                         {"threads", job_.threads},
                         {"precision", precision},
-                        {"kernels", vector_set()},
+                        {"kernels", (job_.device == "cpu" ? vector_set() : "") + network_->fingerprint()},
                         {"build", build_id(program)}};
-    if (job_.device != "cpu") fingerprint["kernels"] = network_->fingerprint();
     conversation_.say("hello", {{"protocol", 1},
                                 {"trainer", "tiller-diffusion"},
                                 {"version", "0.1.0"},
@@ -226,8 +225,9 @@ class Session {
     if (recipe_.train.fused && !fuses())
       conversation_.warn("FUSED_UNUSED", "gradients come back from this device together; train.fused_backward is not used",
                          "Leave train.fused_backward out.");
+    const std::string why = network_->why_f32().empty() ? "" : " (" + network_->why_f32() + ")";
     if (wanted != "auto" && wanted != precision)
-      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used",
+      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used" + why,
                          "Leave train.precision at auto.");
   }
 

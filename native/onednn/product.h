@@ -26,6 +26,9 @@ struct ProductShape {
   size_t y_size() const { return (size_t)pictures * out_of(height) * out_of(width) * out; }
 };
 
+// Our own layout of weights (compute/parameters.h), which it knows too.
+constexpr Tag tag_of_panels() { return kPanel == 8 ? kPanels8 : kPanel == 16 ? kPanels16 : kPanels32; }
+
 enum class Direction { forward, data, weights };
 
 class Product {
@@ -86,7 +89,6 @@ class Product {
   std::vector<Owned> pieces_;
   Owned gradient_{nullptr, nullptr}, weights_{nullptr, nullptr};
 
-  static constexpr Tag tag_of_panels() { return kPanel == 8 ? kPanels8 : kPanel == 16 ? kPanels16 : kPanels32; }
   int x_name() const { return direction_ == Direction::data ? kGradient + kSource : kSource; }
   int y_name() const { return direction_ == Direction::forward ? kResult : kGradient + kResult; }
   int weights_name() const { return direction_ == Direction::weights ? kGradient + kWeights : kWeights; }

@@ -109,6 +109,44 @@ void unet(const onednn::Library& library) {
   }, 1e-4);
 }
 
+// What is multiplied on a processor with AMX, bit by bit: numbers rounded to nearest, of rows within longer ones and of
+// panels.
+void rounding(const onednn::Library& library) {
+  const onednn::Engine engine(library, 2);
+  const int rows = 6, columns = 40, all = 56, out = 37;
+  std::vector<float> x((size_t)rows * columns);
+  RandomStream(1, Purpose::test).fill_normal(x.data(), x.size());
+  x[0] = 1 + 0x1p-8f, x[1] = 1 + 0x3p-8f, x[2] = 1 + 0x1.00001p-8f, x[3] = 0x1p-120f; // halfway twice, just above it
+  const auto rounded = [](float value) { return ggml_fp32_to_bf16(value).bits; };
+  std::vector<uint16_t> found((size_t)rows * all);
+  const onednn::Owned from = engine.strided(2, {rows, columns}, {columns, 1}, onednn::kF32);
+  const onednn::Owned to = engine.strided(2, {rows, columns}, {all, 1}, onednn::kBf16);
+  engine.execute(engine.reorder(from.get(), to.get()), {{onednn::kSource, from.get(), x.data()}, {onednn::kResult, to.get(), &found[8]}});
+  bool same = true, left = true;
+  for (int row = 0; row < rows; row++)
+    for (int c = 0; c < all; c++) {
+      const uint16_t is = found[(size_t)row * all + c];
+      if (c >= 8 && c < 8 + columns) same = same && is == rounded(x[(size_t)row * columns + c - 8]);
+      else left = left && is == 0;
+    }
+  checks.holds("rounded to BF16 as ggml does", same);
+  checks.holds("what lies beside is left", left);
+
+  Parameters p;
+  Block* w = p.matrix(9, columns, out);
+  randomize(p);
+  const onednn::Owned panels = engine.tagged({out, columns, 3, 3}, onednn::tag_of_panels(), onednn::kF32);
+  const onednn::Owned plain = engine.strided(4, {out, columns, 3, 3}, {columns * 9, 9, 3, 1}, onednn::kBf16);
+  std::vector<uint16_t> weights((size_t)out * columns * 9);
+  checks.holds("panels' size", library.size_of(panels.get()) == w->size() * sizeof(float));
+  engine.execute(engine.reorder(panels.get(), plain.get()),
+                 {{onednn::kSource, panels.get(), w->weight}, {onednn::kResult, plain.get(), weights.data()}});
+  same = true;
+  for (size_t i = 0; i < weights.size(); i++)
+    same = same && weights[i] == rounded(w->weight[w->index((int)(i % 9), (int)(i / 9) % columns, (int)(i / 9) / columns)]);
+  checks.holds("panels rounded to BF16 as ggml does", same);
+}
+
 int do_nothing(const void*, void*, int, const onednn::Argument*) { return 0; }
 
 void with_library(const onednn::Library& library) {
@@ -124,6 +162,7 @@ void with_library(const onednn::Library& library) {
   conv(library, "conv3x3 up, low rank", {1, 5, 6, 32}, 48, {.upsample = true}, 3);
   conv(library, "conv3x3, low rank", {1, 9, 7, 64}, 48, {}, 40);
   unet(library);
+  rounding(library);
   checks.holds("the check at start, of F32", agrees(library, 2, onednn::kF32));
   onednn::Library wrong = library;
   wrong.execute = do_nothing;
