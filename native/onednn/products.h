@@ -56,7 +56,9 @@ class Products {
     size_t most = 0;
     for (const auto direction : directions) {
       const Product& p = of(s, direction);
-      most = std::max(most, sum({p.x_bytes(), p.y_bytes(), p.weight_bytes(), p.panel_bytes(), p.scratch_bytes()}));
+      const size_t y = direction != Direction::forward ? p.y_bytes() : 0; // is written where it belongs
+      const size_t panels = direction == Direction::weights ? p.panel_bytes() : 0;
+      most = std::max(most, sum({p.x_bytes(), y, p.weight_bytes(), panels, p.scratch_bytes()}));
     }
     return most / sizeof(float);
   }

@@ -147,6 +147,25 @@ void rounding(const onednn::Library& library) {
   checks.holds("panels rounded to BF16 as ggml does", same);
 }
 
+// What a product takes of the memory that it is given, and that it takes no more.
+void workspace(const onednn::Library& library, const char* name, const onednn::ProductShape& shape) {
+  Pool pool(2);
+  onednn::Products products(library, pool, onednn::kF32);
+  const auto directions = onednn::directions(true, true);
+  if (!products.takes(shape, directions)) return checks.holds(std::string(name) + " is taken", false);
+  const size_t size = products.workspace(shape, directions), beside = 4096;
+  const size_t weights = (size_t)shape.taps * shape.channels() * round_up(shape.out, kPanel);
+  std::vector<float> memory(size + beside, 0.5f), w(weights), y(shape.y_size());
+  std::vector<float> x(shape.x_size()), dw(weights);
+  const std::vector<onednn::Piece> pieces{{x.data(), shape.in}};
+  products.forward(shape, pieces, w.data(), y.data(), memory.data());
+  products.data_gradient(shape, y.data(), w.data(), {{x.data(), shape.in, true}}, memory.data());
+  products.weight_gradient(shape, pieces, y.data(), dw.data(), true, memory.data());
+  checks.holds(std::string(name) + " stays in its workspace", std::all_of(memory.begin() + (long)size, memory.end(), [](float v) { return v == 0.5f; }));
+  const double needed = (double)(shape.x_size() + shape.y_size() + 2 * weights);
+  checks.expect(std::string(name) + " asks for little more than its factors", (double)size / needed - 1, 0.25);
+}
+
 int do_nothing(const void*, void*, int, const onednn::Argument*) { return 0; }
 
 void with_library(const onednn::Library& library) {
@@ -163,6 +182,8 @@ void with_library(const onednn::Library& library) {
   conv(library, "conv3x3, low rank", {1, 9, 7, 64}, 48, {}, 40);
   unet(library);
   rounding(library);
+  workspace(library, "a linear layer", {96, 1, 1, 64, 0, 96});
+  workspace(library, "a convolution", {1, 12, 12, 64, 0, 64, 9});
   checks.holds("the check at start, of F32", agrees(library, 2, onednn::kF32));
   onednn::Library wrong = library;
   wrong.execute = do_nothing;
@@ -173,13 +194,16 @@ void with_library(const onednn::Library& library) {
 
 int main(int count, char** arguments) {
   const bool without = count > 1 && std::string(arguments[1]) == "without";
-  checks.holds("no AMX, no BF16", onednn::choose(2, false).library == nullptr && onednn::choose(2, false).why.find("AMX") != std::string::npos);
+  const onednn::Choice plain = onednn::choose(2, false);
+  checks.holds("no AMX, no BF16", plain.library == nullptr && !plain.amx && plain.why.find("the processor has no AMX") != std::string::npos);
   if (!without) {
     const onednn::Library library(onednn::Library::place());
     with_library(library);
     // As if the processor had AMX: whatever it has, what is chosen has been checked.
     const onednn::Choice choice = onednn::choose(2, true);
     checks.holds("what is chosen has AMX", (choice.library != nullptr) == (library.uses_amx() && agrees(library, 2, onednn::kBf16)));
+    const bool said = choice.why.find("makes no use of AMX") != std::string::npos;
+    checks.holds("what makes no use of AMX is told apart", said == !library.uses_amx());
     std::fprintf(stderr, "oneDNN %s: %s\n", library.name().c_str(), choice.library ? "BF16" : choice.why.c_str());
   }
   setenv("TILLER_ONEDNN", "/nowhere/libdnnl.so.3", 1);
