@@ -12,6 +12,8 @@ const answer = z.object({
       type: z.enum(['discrete', 'integrated', 'cpu']).default('cpu'),
       description: z.string().default(''),
       memory_bytes: z.number().default(0),
+      bf16: z.string().optional(),
+      no_bf16: z.string().optional(),
     }),
   ),
 });
@@ -48,6 +50,13 @@ export function bestOf(devices: readonly Device[]): Choice {
     if (card !== undefined) return { kind, words: `${kind} (${card.name}: ${card.description})` };
   }
   return { kind: 'cpu', words: 'cpu, as there is no GPU' };
+}
+
+/** Of a processor that is fast at BF16, and of no other. */
+export function bf16Words(devices: readonly Device[]): string {
+  const { bf16, no_bf16: why } = devices.find(({ kind }) => kind === 'cpu') ?? {};
+  if (bf16 !== undefined) return `; cpu multiplies in bf16 by ${bf16}`;
+  return why === undefined ? '' : `; cpu has AMX, which stays unused: ${why}`;
 }
 
 /** Errors: DEVICE_MISSING, where the devices can't be listed. */

@@ -14,7 +14,7 @@ import { findCompiler } from '../native/compiler.ts';
 import { locateGgml } from '../native/ggml.ts';
 import { TillerError } from '../recipes/errors.ts';
 import { makeHome } from './context.ts';
-import { bestOf, listDevices } from './devices.ts';
+import { bestOf, bf16Words, listDevices } from './devices.ts';
 import { dashboardUrl } from './running.ts';
 
 type Env = NodeJS.ProcessEnv;
@@ -70,7 +70,7 @@ async function git(env: Env): Promise<string> {
 async function devices(env: Env): Promise<string> {
   const found = await listDevices(env, (line) => process.stderr.write(`${line}\n`));
   const each = found.map(({ name, description }) => `${name} (${description})`).join(', ');
-  return `${each}; device: auto is ${bestOf(found).kind}`;
+  return `${each}; device: auto is ${bestOf(found).kind}${bf16Words(found)}`;
 }
 
 /** The dashboard takes another port where its usual one is taken, so that this is only told. */

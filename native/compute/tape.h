@@ -30,6 +30,9 @@ struct Shape {
   size_t size() const { return (size_t)rows() * c; }
 };
 
+namespace onednn {
+class Products; // onednn/products.h
+}
 class Graph; // compute/graph.h
 class Layer;
 class Tape;
@@ -117,7 +120,7 @@ struct Plan {
 
 class Tape {
  public:
-  Tape(Pool& pool, bool training) : pool(pool), training(training) {}
+  Tape(Pool& pool, bool training, onednn::Products* products = nullptr) : pool(pool), training(training), products(products) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -198,6 +201,7 @@ class Tape {
 
   Pool& pool;
   const bool training;
+  onednn::Products* const products; // where layers have their large products from; null: our own kernels
 
  private:
   struct Span {

@@ -1,6 +1,6 @@
 // The model of a run: text encoder and U-Net over one set of parameters, and the passes through them for a
 // number of pictures of a size. Here, and only here, it is decided what computes a pass: our own kernels
-// (`cpu`) or a ggml graph on a device.
+// (`cpu`), with oneDNN's products in BF16 where the processor is fast at those, or a ggml graph on a device.
 #pragma once
 
 #include <map>
@@ -14,6 +14,7 @@
 #include "diffusion/foundation.h"
 #include "models/clip_text.h"
 #include "models/unet.h"
+#include "onednn/choose.h"
 
 namespace tiller {
 
@@ -22,7 +23,7 @@ class Network {
   // The caller fills the inputs, and reads `said` or `loss` after forward(). Texts come as token ids where
   // their encoder is trained, else as the numbers that context() made of them.
   struct Pass {
-    Pass(Pool& pool, bool training) : tape(pool, training) {}
+    Pass(Pool& pool, bool training, onednn::Products* products) : tape(pool, training, products) {}
     Tape tape;
     Value *latent = nullptr, *timesteps = nullptr, *ids = nullptr, *context = nullptr, *said = nullptr;
     MeanSquaredError* loss = nullptr;  // null in a pass for sampling
@@ -43,7 +44,8 @@ class Network {
   Network(const Foundation& found, const Recipe& recipe, const std::string& device, int threads)
       : pool(device == "cpu" ? threads : 1), checkpointing_(recipe.train.checkpointing), text_length_(found.text.positions) {
     if (recipe.lora) adapters_.emplace(*recipe.lora), text_adapters_.emplace(*recipe.lora);
-    if (device != "cpu") precision_ = choose_precision(recipe.train.precision, backend_.emplace(device, threads));
+    if (device == "cpu") choose_products(recipe.train.precision);
+    else precision_ = choose_precision(recipe.train.precision, backend_.emplace(device, threads));
     parameters.set_group(1);
     const bool adapt_text = recipe.lora && recipe.train.text_encoder;
     text_.emplace(parameters, found.text, kTextPrefix, adapt_text ? &*text_adapters_ : nullptr);
@@ -93,8 +95,12 @@ class Network {
   int text_channels() const { return unet_->config.context_channels; }
   const Backend* backend() const { return backend_ ? &*backend_ : nullptr; }  // null on our own kernels
   Precision precision() const { return precision_; }
+  const std::string& why_f32() const { return why_f32_; }  // where BF16 may be used and isn't, on our own kernels
   bool text_learns() const { return text_learns_; }
-  std::string fingerprint() const { return backend_ ? backend_->fingerprint() : ""; }
+  // What the numbers depend on besides our own kernels.
+  std::string fingerprint() const {
+    return backend_ ? backend_->fingerprint() : products_ ? "+onednn-" + onednn_->name() + "-bf16" : "";
+  }
   size_t adapted_matrices() const {
     size_t count = 0;
     for (const auto* adapters : {&adapters_, &text_adapters_})
@@ -121,27 +127,27 @@ class Network {
 
   // What the tape of such a pass needs on a CPU; nothing is allocated.
   size_t planned_bytes(const PassKey& key) {
-    Pass pass(pool, key.use == Use::training);
+    Pass pass(pool, key.use == Use::training, products());
     build(pass, key);
     return pass.tape.lay_out() * sizeof(float);
   }
 
   // What gradients need in a fused step.
   size_t lent_bytes(const PassKey& key) {
-    Pass pass(pool, true);
+    Pass pass(pool, true, products());
     build(pass, key);
     return FusedStep::lent_size(pass.tape) * sizeof(float);
   }
 
   // What a pass needs on a device, beside the weights and gradients there, of which `weights` knows afterwards.
   GraphRunner::Needs planned_graph(const PassKey& key, DeviceWeights& weights) {
-    Pass pass(pool, key.use == Use::training);
+    Pass pass(pool, key.use == Use::training, products());
     build(pass, key);
     return GraphRunner::needs(pass.tape, weights);
   }
   // Of reading a text of some chunks.
   GraphRunner::Needs planned_reading(int chunks, DeviceWeights& weights) {
-    Pass pass(pool, false);
+    Pass pass(pool, false, products());
     build_reading(pass, chunks, true);
     return GraphRunner::needs(pass.tape, weights);
   }
@@ -200,7 +206,7 @@ class Network {
   };
 
   std::unique_ptr<Pass> make_pass(const PassKey& key) {
-    auto made = std::make_unique<Pass>(pool, key.use == Use::training);
+    auto made = std::make_unique<Pass>(pool, key.use == Use::training, products());
     build(*made, key);
     finish(*made);
     return made;
@@ -233,7 +239,7 @@ class Network {
   }
 
   std::vector<float> encode(const std::vector<PromptChunk>& chunks, bool weighted) {
-    Pass pass(pool, false);
+    Pass pass(pool, false, products());
     Value* weights = build_reading(pass, static_cast<int>(chunks.size()), weighted);
     finish(pass);
     if (!backend_) pass.tape.bind(arena_.reserve(pass.tape.bytes() / sizeof(float)));
@@ -247,12 +253,26 @@ class Network {
     return {pass.said->data, pass.said->data + pass.said->shape.size()};
   }
 
+  void choose_products(const std::string& wanted) {
+    if (wanted != "auto" && wanted != "bf16") return;
+    const onednn::Choice choice = onednn::choose(pool.threads());
+    why_f32_ = choice.why;
+    if (!choice.library) return;
+    onednn_ = choice.library;
+    products_.emplace(*onednn_, pool, onednn::kBf16);
+    precision_ = Precision::bf16;
+  }
+  onednn::Products* products() { return products_ ? &*products_ : nullptr; }
+
   void finish(Pass& pass) {
     if (backend_) pass.runner = std::make_unique<GraphRunner>(pass.tape, *weights_, passing_memory_);
     else pass.tape.lay_out();
   }
 
   Precision precision_ = Precision::f32;
+  std::string why_f32_;
+  std::shared_ptr<const onednn::Library> onednn_;
+  std::optional<onednn::Products> products_;
   bool checkpointing_, text_learns_ = false;
   int text_length_;
   std::optional<Adapters> adapters_, text_adapters_;

@@ -209,9 +209,8 @@ class Session {
     Json fingerprint = {{"device", job_.device},
                         {"threads", job_.threads},
                         {"precision", precision},
-                        {"kernels", vector_set()},
+                        {"kernels", (job_.device == "cpu" ? vector_set() : "") + network_->fingerprint()},
                         {"build", build_id(program)}};
-    if (job_.device != "cpu") fingerprint["kernels"] = network_->fingerprint();
     conversation_.say("hello", {{"protocol", 1},
                                 {"trainer", "tiller-diffusion"},
                                 {"version", "0.1.0"},
@@ -229,8 +228,9 @@ class Session {
     if (foundation_.files && !recipe_.train.zero_terminal_snr && foundation_.trained.zero_terminal_snr != foundation_.files->parameterization().zero_terminal_snr)
       conversation_.warn("ZERO_SNR_UNUSED", "the base says zero terminal SNR, which epsilon can't have; it is trained and sampled without",
                          "Set train.prediction: v if that is what the base predicts.");
+    const std::string why = network_->why_f32().empty() ? "" : " (" + network_->why_f32() + ")";
     if (wanted != "auto" && wanted != precision)
-      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used",
+      conversation_.warn("PRECISION_F32", "this device computes in F32; train.precision " + wanted + " is not used" + why,
                          "Leave train.precision at auto.");
   }
 

@@ -9,13 +9,17 @@
 // (4) db = sum over n, q of dy;  de[n] = sum over q of dy[n]                  likewise
 // (5) dr = dy                                                                 likewise
 //             With a low-rank part: y += s B conv3x3'(x), A the kernel of conv3x3' (stride and upsampling as
-//             above), as layers/low_rank.h has it for matrices.
+//             above), as layers/low_rank.h has it for matrices. Where the tape has products of oneDNN, those of W are
+//             computed there, on an input upsampled before.
 #pragma once
 #include "compute/graph.h"
 #include "compute/tape.h"
 #include "kernels/conv_geometry.h"
+#include "kernels/rows.h"
+#include "kernels/upsample.h"
 #include "kernels/winograd.h"
 #include "layers/low_rank.h"
+#include "onednn/products.h"
 
 namespace tiller {
 
@@ -51,6 +55,7 @@ struct Conv3x3 : Layer {
     if (low_rank != nullptr) trains(low_rank->blocks());
     residual = r;
     y = makes({x->shape.n, geometry.out_height, geometry.out_width, w->out}, learns);
+    if (tape.products != nullptr && tape.products->takes(shape(), directions())) products_ = tape.products;
   }
 
   const char* kind() const override { return "conv3x3"; }
@@ -76,8 +81,9 @@ struct Conv3x3 : Layer {
       const size_t merged = upsample ? upsample_size(block) : 0;
       return merged + (tape->training ? transposed_size(geometry.taps(), block.in, block.out) : 0);
     };
-    if (low_rank == nullptr) return of(*w);
-    return std::max(of(*w), 2 * projected_size() + std::max(of(*low_rank->down), transposed_size(1, low_rank->rank(), w->out)));
+    const size_t products = products_ != nullptr ? upsampled_size() + products_->workspace(shape(), directions()) : 0;
+    if (low_rank == nullptr) return std::max(of(*w), products);
+    return std::max({of(*w), products, 2 * projected_size() + std::max(of(*low_rank->down), transposed_size(1, low_rank->rank(), w->out))});
   }
 
   void graph_forward(Graph& graph) override {
@@ -131,21 +137,12 @@ struct Conv3x3 : Layer {
   }
   winograd::Pictures pictures() const { return {x->shape.n, x->shape.h, x->shape.w}; }
 
-  // db (+)= the sum over all pixels of g
-  void sum_rows(const float* g, Block& bias) {
-    const bool accumulate = bias.accumulate_gradient();
-    const int channels = bias.out, rows = y->rows();
-    pool().split((channels + kLanes - 1) / kLanes, [&](Range part) {
-      for (int c = part.begin * kLanes; c < std::min(part.end * kLanes, channels); c += kLanes) {
-        Vec sum = accumulate ? load(bias.gradient + c) : Vec{};
-        for (int row = 0; row < rows; row++) sum += load(g + (size_t)row * channels + c, channels - c);
-        store(bias.gradient + c, sum);
-      }
-    });
-  }
-
   // The convolution with `block`; `bias`, `per_picture` and `start` may be null.
   void run(const Block& block, const float* bias, const float* per_picture, const float* start, float* out, float* scratch) {
+    if (by_products(block)) {
+      products_->forward(shape(), source(scratch), block.weight, out, scratch + upsampled_size());
+      return add_to_rows(pool(), {bias, start, per_picture, y->shape.tokens()}, out, y->rows(), block.out);
+    }
     if (by_winograd(block)) {
       return winograd::forward(pool(), pictures(), x->data, block, {out, block.out, bias, per_picture, start});
     }
@@ -157,8 +154,12 @@ struct Conv3x3 : Layer {
 
   void weight_gradients(Block& block, Block* bias, const float* g, float* scratch) {
     const bool has_bias = bias != nullptr && bias->trainable, accumulate = block.accumulate_gradient();
+    if (by_products(block)) {
+      if (has_bias) sum_rows(pool(), g, y->rows(), *bias);
+      return products_->weight_gradient(shape(), source(scratch), g, block.gradient, accumulate, scratch + upsampled_size());
+    }
     if (by_winograd(block)) {
-      if (has_bias) sum_rows(g, *bias);
+      if (has_bias) sum_rows(pool(), g, y->rows(), *bias);
       return winograd::weight_gradient(pool(), pictures(), x->data, g, block, accumulate);
     }
     float* dw = upsample ? scratch : block.gradient;
@@ -186,6 +187,12 @@ struct Conv3x3 : Layer {
   }
 
   void input_gradient(const Block& weights, const float* g, bool accumulate, float* panels) {
+    if (by_products(weights)) {
+      const onednn::Sink sink{upsample ? panels : x->gradient, x->channels(), accumulate && !upsample};
+      products_->data_gradient(shape(), g, weights.weight, {sink}, panels + upsampled_size());
+      if (upsample) upsample_back(pool(), panels, x->shape.n, x->shape.h, x->shape.w, x->channels(), x->gradient, accumulate);
+      return;
+    }
     if (by_winograd(weights)) {
       const float* start = accumulate ? x->gradient : nullptr;
       return winograd::backward(pool(), pictures(), g, weights, {x->gradient, weights.in, nullptr, nullptr, start});
@@ -203,6 +210,25 @@ struct Conv3x3 : Layer {
     if (accumulate) conv.residual = x->gradient;
     convolve(pool(), conv);
   }
+
+  // ---- by oneDNN ---------------------------------------------------------------------------------
+
+  onednn::ProductShape shape() const {
+    const int scale = upsample ? 2 : 1;
+    return {x->shape.n, scale * x->shape.h, scale * x->shape.w, x->channels(), 0, w->out, 9, stride, border};
+  }
+  std::vector<onednn::Direction> directions() const {
+    return onednn::directions(tape->training && x->needs_gradient, tape->training && w->trainable);
+  }
+  bool by_products(const Block& block) const { return products_ != nullptr && &block == w; }
+  size_t upsampled_size() const { return upsample ? round_up(4 * x->shape.size(), 16) : 0; }
+  // x as the product reads it, in `scratch` where that is not as it lies.
+  std::vector<onednn::Piece> source(float* scratch) {
+    if (upsample) tiller::upsample(pool(), x->data, x->shape.n, x->shape.h, x->shape.w, x->channels(), scratch);
+    return {{upsample ? scratch : x->data, x->channels()}};
+  }
+
+  onednn::Products* products_ = nullptr;
 
   // ---- the low-rank part -----------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 // gated_gelu.h   y = u gelu(g), GEGLU (N. Shazeer, "GLU variants improve transformer", 2020), for a
-//                projection that is a layer of its own. x [M, 2H] holds u and g side by side, y [M, H]
+//                projection that is a layer of its own. x [M, 2H] holds u and g side by side, or two values
+//                have one each, y [M, H]
 // (1) y = u gelu(g)                                   overwritten
 // (2) du = dy gelu(g),  dg = dy u gelu'(g)            overwritten or accumulated
 #pragma once
@@ -10,51 +11,59 @@
 namespace tiller {
 
 struct GatedGelu : Layer {
-  Value *x, *y;
+  Value *x, *gate, *y; // gate is null where x holds both
   const int hidden;
 
-  GatedGelu(Tape& tape, Value* x) : Layer(tape), x(keeps(reads(x))), hidden(x->channels() / 2) {
-    if (x->channels() % 2 != 0) throw std::invalid_argument("a gated layer needs an even number of channels");
+  GatedGelu(Tape& tape, Value* x, Value* gate_value = nullptr)
+      : Layer(tape), x(keeps(reads(x))), gate(keeps(reads(gate_value))), hidden(gate ? x->channels() : x->channels() / 2) {
+    if (!gate && x->channels() % 2 != 0) throw std::invalid_argument("a gated layer needs an even number of channels");
     y = makes({x->shape.n, x->shape.h, x->shape.w, hidden}, false);
   }
 
   const char* kind() const override { return "gated_gelu"; }
 
   void forward() override {
+    const float* gates = gate ? gate->data : x->data + hidden;
     each_vector([&](size_t row, int c, int count) { // (1)
-      const float* in = x->data + row * 2 * hidden + c;
-      store(y->data + row * hidden + c, load(in, count) * gelu(load(in + hidden, count)), count);
+      const size_t at = row * stride() + c;
+      store(y->data + row * hidden + c, load(x->data + at, count) * gelu(load(gates + at, count)), count);
     });
   }
 
   void backward() override {
     if (!x->needs_gradient) return;
-    const bool accumulate = x->accumulate_gradient();
+    const bool accumulate = x->accumulate_gradient(), accumulate_gate = gate ? gate->accumulate_gradient() : accumulate;
+    const float* gates = gate ? gate->data : x->data + hidden;
+    float* to_gates = gate ? gate->gradient : x->gradient + hidden;
     each_vector([&](size_t row, int c, int count) { // (2)
-      const size_t at = row * 2 * hidden + c;
-      const Vec u = load(x->data + at, count), g = load(x->data + at + hidden, count);
+      const size_t at = row * stride() + c;
+      const Vec u = load(x->data + at, count), g = load(gates + at, count);
       const Vec dy = load(y->gradient + row * hidden + c, count);
       const auto [cumulative, density] = normal_distribution(g);
       Vec du = dy * g * cumulative, dg = dy * u * (cumulative + g * density * kDensityFactor);
-      float *to_u = x->gradient + at, *to_g = to_u + hidden;
-      if (accumulate) du += load(to_u, count), dg += load(to_g, count);
-      store(to_u, du, count);
-      store(to_g, dg, count);
+      if (accumulate) du += load(x->gradient + at, count);
+      if (accumulate_gate) dg += load(to_gates + at, count);
+      store(x->gradient + at, du, count);
+      store(to_gates + at, dg, count);
     });
   }
 
   void graph_forward(Graph& graph) override {
-    graph.set_tokens(y, graph.times(part(graph, 0), graph.gelu(part(graph, hidden)))); // (1)
+    graph.set_tokens(y, graph.times(values(graph), graph.gelu(gates(graph)))); // (1)
   }
 
   void graph_backward(Graph& graph) override {
-    Tensor dy = graph.gradient(y), u = part(graph, 0), g = part(graph, hidden);
+    Tensor dy = graph.gradient(y), u = values(graph), g = gates(graph);
     Tensor du = graph.times(dy, graph.gelu(g)), dg = graph.times(graph.times(dy, u), graph.gelu_slope(g)); // (2)
-    graph.add_gradient(x, ggml_concat(graph.context(), du, dg, 0));
+    if (!gate) return graph.add_gradient(x, ggml_concat(graph.context(), du, dg, 0));
+    graph.add_gradient(x, du);
+    graph.add_gradient(gate, dg);
   }
 
  private:
-  Tensor part(Graph& graph, int first) const { return graph.slice(graph.tokens(x), 0, first, hidden); }
+  int stride() const { return x->channels(); }
+  Tensor values(Graph& graph) const { return gate ? graph.tokens(x) : graph.slice(graph.tokens(x), 0, 0, hidden); }
+  Tensor gates(Graph& graph) const { return gate ? graph.tokens(gate) : graph.slice(graph.tokens(x), 0, hidden, hidden); }
 
   template <class Body>
   void each_vector(const Body& body) {

@@ -7,13 +7,16 @@
 // (3) dW = dyᵀ [x, x2]                overwritten or accumulated, as the block's turn is
 // (4) db = sum over rows of dy        likewise
 // (5) dr = dy                         likewise; often the same buffer
-//            With a low-rank part (layers/low_rank.h) its sum is added to (1) and (2).
+//            With a low-rank part (layers/low_rank.h) its sum is added to (1) and (2). Where the tape has
+//            products of oneDNN, those of W are computed there.
 #pragma once
 #include <optional>
 
 #include "compute/graph.h"
 #include "compute/tape.h"
+#include "kernels/rows.h"
 #include "layers/low_rank.h"
+#include "onednn/products.h"
 
 namespace tiller {
 
@@ -38,11 +41,13 @@ struct Linear : Layer {
     if (low_rank != nullptr) trains(low_rank->blocks());
     residual = r;
     y = makes({x->shape.n, x->shape.h, x->shape.w, w->out}, learns);
+    if (tape.products != nullptr && tape.products->takes(shape(), directions())) products_ = tape.products;
   }
 
   const char* kind() const override { return "linear"; }
 
   void forward() override {
+    if (products_ != nullptr) return forward_by_products();
     const Gemm first = product(x, 0, b != nullptr ? b->weight : nullptr, r);
     std::optional<Gemm> second;
     if (x2 != nullptr) second = product(x2, x->channels(), nullptr, y);
@@ -58,12 +63,7 @@ struct Linear : Layer {
   }
 
   void backward() override {
-    if (w->trainable) {
-      weight_gradient(x, 0, b); // (3), (4)
-      if (x2 != nullptr) weight_gradient(x2, x->channels(), nullptr);
-    }
-    input_gradient(x, 0); // (2)
-    if (x2 != nullptr) input_gradient(x2, x->channels());
+    products_ != nullptr ? gradients_by_products() : gradients();
     if (low_rank != nullptr) {
       const auto dx = [](Value* value) { return value->needs_gradient ? value->gradient : nullptr; };
       std::vector<float*> gradients{dx(x)};
@@ -74,9 +74,10 @@ struct Linear : Layer {
   }
 
   size_t workspace_size() const override {
-    if (!tape->training) return 0;
+    const size_t products = products_ != nullptr ? products_->workspace(shape(), directions()) : 0;
+    if (!tape->training) return products;
     const size_t adapter = low_rank != nullptr ? low_rank_workspace(*low_rank, y->rows()) : 0;
-    return std::max(transposed_size(1, w->in, w->out), adapter);
+    return std::max({transposed_size(1, w->in, w->out), adapter, products});
   }
 
   void graph_forward(Graph& graph) override {
@@ -113,6 +114,15 @@ struct Linear : Layer {
             y->data, w->out, bias, start != nullptr ? start->data : nullptr, w->out};
   }
 
+  void gradients() {
+    if (w->trainable) {
+      weight_gradient(x, 0, b); // (3), (4)
+      if (x2 != nullptr) weight_gradient(x2, x->channels(), nullptr);
+    }
+    input_gradient(x, 0); // (2)
+    if (x2 != nullptr) input_gradient(x2, x->channels());
+  }
+
   void input_gradient(Value* source, int first_row) {
     if (!source->needs_gradient) return;
     const int k = source->channels();
@@ -135,7 +145,45 @@ struct Linear : Layer {
                  has_bias ? bias->gradient : nullptr, has_bias && bias->accumulate_gradient()});
   }
 
+  // ---- by oneDNN ---------------------------------------------------------------------------------
+
+  onednn::ProductShape shape() const { return {y->rows(), 1, 1, x->channels(), x2 != nullptr ? x2->channels() : 0, w->out}; }
+  std::vector<onednn::Direction> directions() const {
+    return onednn::directions(tape->training && (x->needs_gradient || (x2 != nullptr && x2->needs_gradient)),
+                              tape->training && w->trainable);
+  }
+  std::vector<onednn::Piece> pieces() const {
+    std::vector<onednn::Piece> all{{x->data, x->channels()}};
+    if (x2 != nullptr) all.push_back({x2->data, x2->channels()});
+    return all;
+  }
+
+  void forward_by_products() {
+    products_->forward(shape(), pieces(), w->weight, y->data, workspace()); // (1)
+    add_to_rows(pool(), {b != nullptr ? b->weight : nullptr, r != nullptr ? r->data : nullptr}, y->data, y->rows(), w->out);
+    if (low_rank == nullptr) return;
+    pool().split(y->rows(), [&](Range part) {
+      for (int row = part.begin; row < part.end; row += kLowRankRows)
+        low_rank_forward(*low_rank, sources(), {row, std::min(part.end, row + kLowRankRows)}, y->data);
+    });
+  }
+
+  void gradients_by_products() {
+    if (w->trainable) {
+      products_->weight_gradient(shape(), pieces(), y->gradient, w->gradient, w->accumulate_gradient(), workspace()); // (3)
+      if (b != nullptr && b->trainable) sum_rows(pool(), y->gradient, y->rows(), *b);                                // (4)
+    }
+    std::vector<onednn::Sink> sinks;
+    for (Value* source : {x, x2}) {
+      if (source == nullptr) continue;
+      const bool needed = source->needs_gradient;
+      sinks.push_back({needed ? source->gradient : nullptr, source->channels(), needed && source->accumulate_gradient()});
+    }
+    products_->data_gradient(shape(), y->gradient, w->weight, sinks, workspace()); // (2)
+  }
+
   bool accumulate_ = false;
+  onednn::Products* products_ = nullptr;
 };
 
 } // namespace tiller

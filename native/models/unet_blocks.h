@@ -91,7 +91,7 @@ struct ResBlock {
   }
 };
 
-// What follows the attentions: as one fused layer, or, with a low-rank part, as three.
+// What follows the attentions: as one fused layer, or, with a low-rank part or with oneDNN's products, as several.
 struct GatedFeedForward {
   FeedForward::Weights fused{};
   Weights up, down;
@@ -118,9 +118,15 @@ struct GatedFeedForward {
   }
 
   Value* build(Tape& tape, Value* x, Value* residual) const {
-    if (up.w == nullptr) return tape.add<FeedForward>(x, fused, residual).y;
-    Value* h = tape.add<Linear>(x, up.w, up.b, Linear::Options{.low_rank = up.low_rank}).y;
-    h = tape.add<GatedGelu>(h).y;
+    if (up.w == nullptr && tape.products == nullptr) return tape.add<FeedForward>(x, fused, residual).y;
+    Value *h = nullptr, *gate = nullptr;
+    if (up.w == nullptr) {
+      h = tape.add<Linear>(x, fused.value, fused.value_bias).y;
+      gate = tape.add<Linear>(x, fused.gate, fused.gate_bias).y;
+    } else {
+      h = tape.add<Linear>(x, up.w, up.b, Linear::Options{.low_rank = up.low_rank}).y;
+    }
+    h = tape.add<GatedGelu>(h, gate).y;
     return tape.add<Linear>(h, down.w, down.b, Linear::Options{.residual = residual, .low_rank = down.low_rank}).y;
   }
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compute/tape.h"
+#include "onednn/products.h"
 #include "tests/check.h"
 
 namespace tiller {
@@ -19,15 +20,17 @@ struct Built {
 };
 using Builder = std::function<Built(Tape&)>;
 
-// Runs one tape with fixed inputs, weights and upstream gradients.
+// Runs one tape with fixed inputs, weights and upstream gradients; with a library, products are by it.
 struct Run {
   Pool pool;
+  std::unique_ptr<onednn::Products> products;
   Tape tape;
   Built built;
   std::vector<float> upstream;
 
-  Run(const Builder& build, int threads, bool training = true)
-      : pool(threads), tape(pool, training), built(build(tape)) {
+  Run(const Builder& build, int threads, bool training = true, const onednn::Library* library = nullptr)
+      : pool(threads), products(library ? std::make_unique<onednn::Products>(*library, pool, onednn::kF32) : nullptr),
+        tape(pool, training, products.get()), built(build(tape)) {
     tape.expose(built.y);
     tape.finish();
     for (size_t i = 0; i < built.inputs.size(); i++) {

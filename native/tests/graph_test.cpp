@@ -193,6 +193,10 @@ void gated_gelu(GraphComparison& t) {
       Value* x = tape.input({2, 1, 9, 2 * hidden}, true);
       return Built{{x}, tape.add<GatedGelu>(x).y};
     });
+    t.compare("gated gelu of two values " + std::to_string(hidden), none, [&](Tape& tape) {
+      Value *x = tape.input({2, 1, 9, hidden}, true), *gate = tape.input(x->shape, true);
+      return Built{{x, gate}, tape.add<GatedGelu>(x, gate).y};
+    });
   }
 }
 

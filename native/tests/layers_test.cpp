@@ -118,6 +118,10 @@ void gated_gelu(Shape in) {
     Value* x = tape.input(in, true);
     return Built{{x}, tape.add<GatedGelu>(x).y};
   });
+  check(checks, label("gated_gelu of two values", in), p, [&](Tape& tape) {
+    Value *x = tape.input(in, true), *gate = tape.input(in, true);
+    return Built{{x, gate}, tape.add<GatedGelu>(x, gate).y};
+  });
 }
 
 void conv(Shape in, int out, Conv3x3::Options options, const char* what = "") {

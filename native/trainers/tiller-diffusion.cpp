@@ -8,8 +8,10 @@
 // A run is a pure function of its recipe, data and base: nothing here asks the clock or the process
 // for anything that ends up in a weight. So a run that is killed at any step and resumed ends with the
 // same bits as one that never was.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 #include "compute/ggml_backend.h"
 #include "diffusion/session.h"
@@ -78,6 +80,9 @@ int devices() {
                              {"type", name_of(DeviceType::cpu)},
                              {"description", "Tiller's own kernels, " + vector_set()},
                              {"memory_bytes", 0}}});
+  const auto threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (const onednn::Choice choice = onednn::choose(threads); choice.library) found[0]["bf16"] = "oneDNN " + choice.library->name();
+  else if (choice.amx) found[0]["no_bf16"] = choice.why;
   for (const auto& device : list_devices()) {
     found.push_back({{"name", device.name},
                      {"kind", device.kind},

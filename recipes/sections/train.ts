@@ -82,7 +82,7 @@ export const train = z
     precision: z
       .enum(['auto', 'f32', 'bf16', 'f16'])
       .describe(
-        'Of products of matrices; trained weights stay f32. auto: bf16 on CUDA devices that are fast at it, else f32. Devices refuse f16',
+        'Of products of matrices; trained weights stay f32. auto: bf16 on CUDA devices that are fast at it and on a CPU with AMX and oneDNN, else f32. Devices refuse f16',
       )
       .default('auto'),
     gradient_checkpointing: flag(

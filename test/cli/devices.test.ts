@@ -1,6 +1,6 @@
 /** Which device `auto` comes to, on machines that are not here. */
 import { describe, expect, test } from '@jest/globals';
-import { bestDevice, bestOf, type Device } from '../../cli/devices.ts';
+import { bestDevice, bestOf, bf16Words, type Device } from '../../cli/devices.ts';
 
 const fake = (name: string, kind: string, type: Device['type']): Device => ({
   name,
@@ -41,6 +41,15 @@ describe('device: auto', () => {
   test('here it is what the trainer lists', async () => {
     expect(['cpu', 'cuda', 'vulkan', 'metal']).toContain((await bestDevice(process.env)).kind);
   }, 300_000);
+
+  test('a processor with AMX: what multiplies in bf16, or how to get it', () => {
+    const [cpu, other] = [fake('cpu', 'cpu', 'cpu'), fake('CPU', 'ggml-cpu', 'cpu')];
+    expect(bf16Words([cpu, other, cuda])).toBe('');
+    const found = bf16Words([{ ...cpu, bf16: 'oneDNN 3.2.0' }, cuda]);
+    expect(found).toBe('; cpu multiplies in bf16 by oneDNN 3.2.0');
+    const missing = bf16Words([{ ...cpu, no_bf16: 'no oneDNN was found: install one' }, cuda]);
+    expect(missing).toMatch(/AMX.*no oneDNN was found: install one$/);
+  });
 
   test('devices that cannot be listed: says so, and what goes on without them', async () => {
     const env = { ...process.env, TILLER_GGML: '/nowhere' };

@@ -40,6 +40,7 @@ export function useTrainer() {
   let made: Promise<{ where: Place; trace: Trace }> | undefined;
 
   beforeAll(async () => {
+    process.env['TILLER_ONEDNN'] = '/nowhere'; // our own kernels, whatever this machine has
     root = await mkdtemp(join(tmpdir(), 'tiller-diffusion-'));
     manifest = await writeData(join(root, 'data'));
     trainer = (await buildNative('tiller-diffusion')).path;
