@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "compute/make_optimizer.h"
-#include "diffusion/batches.h"
+#include "diffusion/fill_training.h"
 #include "diffusion/finite.h"
-#include "diffusion/inputs.h"
 #include "diffusion/network.h"
 #include "diffusion/read_recipe.h"
 #include "diffusion/require_memory.h"
@@ -52,27 +51,9 @@ class Session {
 
   // ---- training ------------------------------------------------------------------------------
 
-  // Every latent that this training will need, where they don't change from pass to pass.
   template <class GoOn>
   bool prepare_latents(const GoOn& go_on) {
-    if (recipe_.data.random_crop) return true;
-    std::vector<std::pair<const Item*, bool>> wanted;
-    for (const auto& item : data_->train)
-      for (const bool flip : {false, true})
-        if (!flip || recipe_.data.flip) wanted.emplace_back(&item, flip);
-    size_t done = 0, made = 0;
-    for (const auto& [item, flip] : wanted) {
-      const Draw place{0, 0, flip, (item->width - item->bucket_width) / 2, (item->height - item->bucket_height) / 2, nullptr};
-      const auto rgb = crop_of(data_->pixels(*item), *item, place, 3);
-      done++;
-      if (space_->is_ready(rgb, item->bucket_width, item->bucket_height)) continue;
-      named(*item, [&] { space_->prepare(rgb, item->bucket_width, item->bucket_height); });
-      made++;
-      conversation_.say("progress", {{"phase", "latents"}, {"done", done}, {"total", wanted.size()}});
-      if (!go_on()) return false;
-    }
-    if (made > 0) space_->rest();
-    return true;
+    return tiller::prepare_latents(context(), *data_, go_on);
   }
 
   void train_step() {
@@ -86,7 +67,7 @@ class Session {
     for (const MicroBatch& batch : plan.micro_batches) {
       const size_t first = items.size();
       for (const auto& appearance : batch) items.push_back(&data_->train[appearance.item]);
-      auto& pass = fill(plan.pass, batch);
+      auto& pass = fill_training(context(), *data_, job_.seed, plan.pass, batch);
       pass.loss->scale = 1.0 / static_cast<double>(plan.pictures());
       pass.forward();
       refuse_infinite(step, pass.loss->losses, std::span(items).subspan(first));
@@ -265,61 +246,6 @@ class Session {
     return state_.step == job_.last_step
                ? job_.epoch
                : static_cast<int>((state_.step + steps_per_epoch() - 1) / steps_per_epoch());
-  }
-
-  // A failure with a picture says which.
-  template <class Work>
-  static void named(const Item& item, const Work& work) {
-    try {
-      work();
-    } catch (const Failure& failure) {
-      throw Failure(failure.exit, failure.code, std::string(failure.what()) + ": " + item.file, failure.hint);
-    }
-  }
-
-  std::string caption_of(uint32_t pass, const Draw& drawn, const CaptionComposer& composer) const {
-    return drawn.caption == nullptr ? "" : composer.compose(pass, drawn.name, *drawn.caption);
-  }
-
-  Network::Pass& fill(uint32_t pass_number, const MicroBatch& batch) {
-    const Context c = context();
-    const DrawSettings settings{job_.seed, schedule_->timesteps(), recipe_.data.caption_dropout, recipe_.data.flip,
-                                recipe_.data.random_crop};
-    const CaptionComposer composer(recipe_.data.captions, job_.seed);
-    std::vector<Draw> draws;
-    std::vector<ReadText> texts;
-    std::vector<std::vector<float>> latents;
-    bool masked = false;
-    for (const auto& [index, repeat] : batch) {
-      const Item& item = data_->train[index];
-      const Draw& drawn = draws.emplace_back(draw(settings, pass_number, item, repeat));
-      const std::string caption = caption_of(pass_number, drawn, composer);
-      texts.push_back(heard(c, reader_->caption(caption), caption));
-      masked = masked || data_->mask(item) != nullptr;
-      RandomStream random(job_.seed, Purpose::latent, pass_number, drawn.name);
-      named(item, [&] {
-        space_->encode(crop_of(data_->pixels(item), item, drawn, 3), item.bucket_width, item.bucket_height, &random,
-                       latents.emplace_back());
-      });
-    }
-    const TextInput text = text_input(c, std::move(texts), network_->text_learns());
-    const Item& like = data_->train[batch[0].item];
-    const int rows = like.bucket_height / space_->stride(), columns = like.bucket_width / space_->stride();
-    auto& pass = network_->pass({Network::Use::training, static_cast<int>(batch.size()), rows, columns, text.chunks, masked});
-    fill_texts(pass, text);
-    std::vector<float> noise;
-    for (size_t i = 0; i < batch.size(); i++) {
-      const Item& item = data_->train[batch[i].item];
-      noise.resize(latents[i].size());
-      draw_noise(job_.seed, pass_number, draws[i].name, noise.data(), noise.size());
-      offset_noise(job_.seed, pass_number, draws[i].name, recipe_.train.noise_offset, noise.data(), noise.size(),
-                   static_cast<size_t>(space_->channels()));
-      fill_noisy(c, pass, static_cast<int>(i), draws[i].timestep, latents[i], noise);
-      const double prior = item.regularisation ? recipe_.data.prior_loss_weight : 1;
-      pass.loss->weights->data[i] = static_cast<float>(schedule_->weight(draws[i].timestep) * prior);
-      if (masked) fill_mask(*data_, item, draws[i], space_->stride(), pass.loss->mask->data + i * static_cast<size_t>(rows * columns));
-    }
-    return pass;
   }
 
   OptimizerSettings settings_at(int64_t step) const {
